@@ -28,7 +28,9 @@ constexpr SectionHeader kControlSections[] = {
     SPILLWAY_SECTION(ControlRegion, status),       SPILLWAY_SECTION(ControlRegion, command_head),
     SPILLWAY_SECTION(ControlRegion, dtls_out_head), SPILLWAY_SECTION(ControlRegion, event_tail),
     SPILLWAY_SECTION(ControlRegion, dtls_in_tail), SPILLWAY_SECTION(ControlRegion, commands),
-    SPILLWAY_SECTION(ControlRegion, dtls_out),     SPILLWAY_SECTION(ControlRegion, sessions)};
+    SPILLWAY_SECTION(ControlRegion, dtls_out),     SPILLWAY_SECTION(ControlRegion, sessions),
+    SPILLWAY_SECTION(ControlRegion, recovery),     SPILLWAY_SECTION(ControlRegion, records),
+    SPILLWAY_SECTION(ControlRegion, tracks)};
 constexpr SectionHeader kKeysSections[] = {SPILLWAY_SECTION(KeysRegion, keys)};
 constexpr SectionHeader kDatapathSections[] = {
     SPILLWAY_SECTION(DatapathRegion, status),      SPILLWAY_SECTION(DatapathRegion, command_tail),

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "datapath/abi/control_record.h"
 #include "datapath/abi/counters.h"
 #include "datapath/abi/messages.h"
 #include "datapath/abi/region.h"
@@ -65,6 +66,10 @@ struct ControlRegion {
   RingRecords<Command, kCommandRing> commands[kMaxWorkers];
   RingRecords<DtlsDatagram, kDtlsRing> dtls_out[kMaxWorkers];
   alignas(kNoShare) SessionEntry sessions[kMaxSessions];
+  // Control's own memory across its restarts (control_record.h).
+  RecoveryMark recovery;
+  alignas(kNoShare) ControlRecordEntry records[kMaxSessions];
+  alignas(kNoShare) TrackRecordEntry tracks[kMaxTracks];
 };
 
 struct KeysRegion {
