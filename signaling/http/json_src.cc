@@ -1,0 +1,2 @@
+// Boost.JSON's implementation, compiled once: the headers elsewhere only declare it.
+#include <boost/json/src.hpp>
