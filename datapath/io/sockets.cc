@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "datapath/base/limits.h"
 #include "datapath/io/udp_message.h"
 
 namespace spillway {

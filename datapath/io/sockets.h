@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "datapath/base/endpoint.h"
+#include "datapath/base/limits.h"
 #include "datapath/base/result.h"
 #include "datapath/io/unique_fd.h"
 

@@ -16,7 +16,6 @@ class PacketIoTest : public testing::TestWithParam<const char*> {
  protected:
   void make(uint32_t rx_buffers = 512) { rig_ = make_rig(GetParam(), rx_buffers); }
   PacketIo& io() { return rig_->io(); }
-  bool sim() const { return GetParam() == std::string("sim"); }
   // Server addresses to try a behaviour on.
   std::vector<Endpoint> servers() {
     std::vector<Endpoint> out = {rig_->v4(), rig_->v4_other()};
@@ -275,43 +274,6 @@ TEST_P(PacketIoTest, UnreachablePeerDoesNotDisturbOthers) {
   }
   EXPECT_EQ(io().stats().tx_dropped_full, 0u);
   EXPECT_EQ(io().stats().tx_datagrams, 200u * 9);
-}
-
-// Aim: sent = accepted + dropped, datagram by datagram, with a destination the
-// kernel refuses (broadcast without permission) amid good ones.
-TEST_P(PacketIoTest, RefusedDestinationIsCountedAlone) {
-  if (sim()) GTEST_SKIP() << "the simulator refuses no address";
-  make();
-  auto peer = rig_->peer();
-  const Endpoint broadcast{IpAddress::v4(255, 255, 255, 255), 9, 0};
-  TxBatch batch;
-  for (uint32_t i = 0; i < 70; ++i) {
-    put(batch, {peer->endpoint(), rig_->v4()}, pattern(100, i));
-    for (uint32_t k = 0; k < 5; ++k) put(batch, {broadcast, rig_->v4()}, pattern(100, k));
-  }
-  io().tx_burst(batch);
-  for (uint32_t i = 0; i < 70; ++i) {
-    auto got = peer->receive();
-    ASSERT_TRUE(got);
-    ASSERT_EQ(got->payload, pattern(100, i));
-  }
-  EXPECT_EQ(io().stats().tx_datagrams, 70u);
-  EXPECT_EQ(io().stats().tx_dropped_error, 350u);
-}
-
-// Aim: a full socket buffer drops, counts, and does not block (the sockets' own
-// test is in backends_test.cc).
-TEST_P(PacketIoTest, SimulatedFullBufferIsCounted) {
-  if (!sim()) GTEST_SKIP() << "real socket buffers: SocketBufferFull";
-  make();
-  auto peer = rig_->peer();
-  static_cast<SimRig&>(*rig_).sim_io().refuse_tx(3);
-  TxBatch batch;
-  for (uint32_t i = 0; i < 8; ++i) put(batch, {peer->endpoint(), rig_->v4()}, pattern(100, i));
-  io().tx_burst(batch);
-  EXPECT_EQ(io().stats().tx_dropped_full, 3u);
-  EXPECT_EQ(io().stats().tx_datagrams, 5u);
-  EXPECT_EQ(peer->receive()->payload, pattern(100, 3));
 }
 
 #ifdef SPILLWAY_CHECKS
