@@ -92,7 +92,7 @@ class RingConsumer {
     uint64_t local[sizeof(T) / 8];
     const auto& slot = records_->words[tail & (Capacity - 1)];
     for (uint32_t i = 0; i < sizeof(T) / 8; ++i) local[i] = slot[i].load(std::memory_order_relaxed);
-    std::memcpy(out, local, sizeof *out);
+    std::memcpy(static_cast<void*>(out), local, sizeof *out);
     tail_->value.store(tail + 1, std::memory_order_release);  // pairs with acquire in push()
     return true;
   }

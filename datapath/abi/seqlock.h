@@ -46,7 +46,7 @@ class Seqlock {
       for (uint32_t i = 0; i < kWords; ++i)
         local[i] = words_[i].load(std::memory_order_acquire);  // pairs with release in write()
       if (version_.load(std::memory_order_relaxed) == before) {
-        std::memcpy(out, local.data(), sizeof *out);
+        std::memcpy(static_cast<void*>(out), local.data(), sizeof *out);
         return true;
       }
     }
