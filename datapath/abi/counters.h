@@ -85,6 +85,7 @@ enum class Count : uint32_t {
   turns,               // loop iterations
   turns_busy,          // with work
   busy_ns,             // time spent in turns with work
+  forward_latency_ns,  // sum over forwarded_copies: the histogram's sum
   sessions_owned,      // gauge
   track_rings_used,    // gauge
   dtls_ring_fill,      // gauge, records
@@ -99,7 +100,7 @@ inline constexpr std::array<std::string_view, kCountCount> kCountNames{
     "rtx_bytes", "rtx_refused_budget", "rtx_not_found", "pli_received", "pli_sent", "key_frames",
     "reader_lapped", "layer_switches", "transport_cc_sent", "reports_sent",
     "srtp_index_exhausted", "seqlock_contended", "bad_table_entries", "ring_resyncs", "turns",
-    "turns_busy", "busy_ns", "sessions_owned", "track_rings_used", "dtls_ring_fill",
+    "turns_busy", "busy_ns", "forward_latency_ns", "sessions_owned", "track_rings_used", "dtls_ring_fill",
     "command_ring_fill"};
 
 // Forward latency: from the burst in which a packet arrived to the hand-over of

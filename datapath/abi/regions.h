@@ -42,10 +42,17 @@ struct alignas(kNoShare) ProcessStatus {
 };
 static_assert(sizeof(ProcessStatus) % kNoShare == 0);
 
+inline constexpr uint32_t kDefaultVideoRings = 512;   // 3.2 MiB of address space each
+inline constexpr uint32_t kDefaultAudioRings = 1024;  // 0.4 MiB each
+
 struct BootConfig {
   uint32_t workers;         // 1..kMaxWorkers
   uint16_t media_port;      // UDP
-  uint16_t reserved_zero;
+  uint8_t io_backend;       // 0 automatic, 1 uring, 2 mmsg
+  uint8_t srtp_backend;     // 0 automatic, 1 ipsec-mb, 2 openssl
+  uint32_t video_rings;     // 0 = kDefaultVideoRings
+  uint32_t audio_rings;     // 0 = kDefaultAudioRings
+  uint16_t cpu_plus_one[kMaxWorkers];  // worker i is pinned to this CPU; 0 = not pinned
   uint8_t ice_secret[32];   // derives ufrag tags and passwords (proto/ice_credentials.h)
   uint64_t hash_key[2];     // HashKey of address tables
   uint64_t boot_id;         // random; differs whenever the launcher starts anew

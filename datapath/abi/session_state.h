@@ -46,9 +46,9 @@ struct EgressState {
 static_assert(sizeof(EgressState) == 48);
 
 struct SessionState {
-  std::atomic<uint32_t> owner_worker;         // valid while generation != 0; changed by the owner
+  std::atomic<uint32_t> live_generation;      // the session attached here; 0 = nobody's
+  std::atomic<uint32_t> owner_worker;         // while live; changed by the owner only
   std::atomic<uint32_t> released_generation;  // control may reuse the slot after this one
-  uint32_t generation;      // whose state this is; 0 = nobody's
   uint8_t keyed;            // 1: SRTP indices below belong to the current keys
   uint8_t ice_generation;   // newest one a check succeeded with
   uint16_t transport_cc_seq;  // next transport-wide sequence we send
