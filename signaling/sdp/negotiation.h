@@ -29,9 +29,9 @@ struct RefusedMedia {
 };
 
 struct OfferPlan {
-  bool publish = false;          // else watch
+  bool publish = false;  // else watch
   TransportPlan transport;
-  std::vector<MediaPlan> media;  // 1..kMaxMedia, in m-line order
+  std::vector<MediaPlan> media;       // 1..kMaxMedia, in m-line order
   std::vector<RefusedMedia> refused;  // in m-line order; together with media: every m-line
 };
 

@@ -33,10 +33,10 @@ inline constexpr uint32_t kMaxSdpMediaLines = 32;
 // A-22 proposes 512; H.265 and H.264 fmtp lines with parameter sets and m-lines of
 // 60 payload types with long candidates behind them come near it, so twice that.
 inline constexpr uint32_t kMaxSdpLineBytes = 1024;
-inline constexpr uint32_t kMaxSdpFormats = 64;      // payload types per m-line
-inline constexpr uint32_t kMaxSdpTokenBytes = 32;   // media type, protocol, format, encoding name
+inline constexpr uint32_t kMaxSdpFormats = 64;     // payload types per m-line
+inline constexpr uint32_t kMaxSdpTokenBytes = 32;  // media type, protocol, format, encoding name
 // Kept per m-line; more of them are ignored, not an error: none is needed.
-inline constexpr uint32_t kMaxSdpExtmaps = 16;      // only those of kExtensionUris are kept at all
+inline constexpr uint32_t kMaxSdpExtmaps = 16;  // only those of kExtensionUris are kept at all
 inline constexpr uint32_t kMaxSdpCandidates = 64;
 inline constexpr uint32_t kMaxSdpSsrcs = 16;
 inline constexpr uint32_t kMaxSdpSsrcGroups = 16;
@@ -62,17 +62,17 @@ struct SdpFeedback {
 // One payload type of an m-line with its rtpmap and fmtp. Payload types 0 and 8 have
 // their static meaning (RFC 3551) when the offer gives no rtpmap.
 struct SdpFormat {
-  uint8_t pt = 0;              // 0..127
-  std::string_view encoding;   // "opus", "H264", "rtx"; empty: no rtpmap
-  uint32_t clock_rate = 0;     // Hz
+  uint8_t pt = 0;             // 0..127
+  std::string_view encoding;  // "opus", "H264", "rtx"; empty: no rtpmap
+  uint32_t clock_rate = 0;    // Hz
   uint8_t channels = 1;
-  std::string_view fmtp;       // without "a=fmtp:PT "
-  SdpFeedback feedback;        // wildcards (a=rtcp-fb:*) already merged in
+  std::string_view fmtp;  // without "a=fmtp:PT "
+  SdpFeedback feedback;   // wildcards (a=rtcp-fb:*) already merged in
 };
 
 // a=extmap of a known URI (RFC 8285).
 struct SdpExtmap {
-  uint16_t id = 0;             // 1..4095 as offered; which ids can be used is negotiation's
+  uint16_t id = 0;  // 1..4095 as offered; which ids can be used is negotiation's
   ExtensionKind kind = ExtensionKind::none;
   SdpDirection direction = SdpDirection::sendrecv;
 };
@@ -80,8 +80,8 @@ struct SdpExtmap {
 // a=rid (RFC 8851).
 struct SdpRid {
   std::string_view id;
-  bool send = false;               // else recv
-  std::string_view restrictions;   // "pt=96;max-width=1280", often empty
+  bool send = false;              // else recv
+  std::string_view restrictions;  // "pt=96;max-width=1280", often empty
 };
 
 // One stream of a=simulcast:send (RFC 8853): alternatives of which one is sent.
@@ -111,14 +111,13 @@ struct SdpTransport {
   std::vector<SdpFingerprint> fingerprints;
   std::optional<SdpSetup> setup;
   std::optional<SdpDirection> direction;
-  bool trickle = false;             // a=ice-options has "trickle"
   bool extmap_allow_mixed = false;  // RFC 8285 §6
 };
 
 struct SdpMedia {
-  uint32_t line = 0;               // of "m=", 1-based, for messages
+  uint32_t line = 0;  // of "m=", 1-based, for messages
   SdpMediaType type = SdpMediaType::other;
-  std::string_view type_text;      // <= kMaxSdpTokenBytes
+  std::string_view type_text;  // <= kMaxSdpTokenBytes
   uint16_t port = 0;
   std::string_view protocol;       // <= kMaxSdpTokenBytes
   std::string_view first_format;   // <= kMaxSdpTokenBytes; what a refusal echoes
@@ -127,18 +126,18 @@ struct SdpMedia {
   SdpTransport transport;          // media level only; see the functions below
   bool rtcp_mux = false;
   bool rtcp_rsize = false;
-  bool bundle_only = false;        // RFC 9143: port 0 is then no refusal
-  bool crypto = false;             // a=crypto, SDES (RFC 4568): never acceptable
+  bool bundle_only = false;  // RFC 9143: port 0 is then no refusal
+  bool crypto = false;       // a=crypto, SDES (RFC 4568): never acceptable
   std::vector<SdpExtmap> extmaps;
   std::vector<SdpRid> rids;
   std::vector<SdpSimulcastStream> simulcast_send;
   std::vector<SdpSsrc> ssrcs;
   std::vector<SdpSsrcGroup> ssrc_groups;
-  uint32_t candidates = 0;         // seen, all ignored
+  uint32_t candidates = 0;  // seen, all ignored
 };
 
 struct SessionDescription {
-  SdpTransport transport;          // session level
+  SdpTransport transport;  // session level
   bool ice_lite = false;
   bool crypto = false;
   std::vector<std::vector<std::string_view>> bundle_groups;  // mids of each a=group:BUNDLE
