@@ -134,10 +134,10 @@ class Opener {
       auto fd = bind_udp(at, true);
       if (!fd) return fd.error();
       if (auto r = configure(fd->get(), ip.is_v4()); !r) return r;
-      set_buffer(fd->get(), SO_RCVBUFFORCE, SO_RCVBUF, options_.rcvbuf_bytes,
-                 "net.core.rmem_max", set_.note);
-      set_buffer(fd->get(), SO_SNDBUFFORCE, SO_SNDBUF, options_.sndbuf_bytes,
-                 "net.core.wmem_max", set_.note);
+      set_buffer(fd->get(), SO_RCVBUFFORCE, SO_RCVBUF, options_.rcvbuf_bytes, "net.core.rmem_max",
+                 set_.note);
+      set_buffer(fd->get(), SO_SNDBUFFORCE, SO_SNDBUF, options_.sndbuf_bytes, "net.core.wmem_max",
+                 set_.note);
       worker.*member = *std::move(fd);
     }
     return {};
@@ -178,8 +178,8 @@ Result<Endpoint> check_media_socket(int fd) {
   const int family = get(SOL_SOCKET, SO_DOMAIN);
   if (family != AF_INET && family != AF_INET6) return Error{who + " is not an IP socket", EINVAL};
   if (!(flags & O_NONBLOCK)) return Error{who + " is blocking", EINVAL};
-  const int info = family == AF_INET ? get(IPPROTO_IP, IP_PKTINFO)
-                                     : get(IPPROTO_IPV6, IPV6_RECVPKTINFO);
+  const int info =
+      family == AF_INET ? get(IPPROTO_IP, IP_PKTINFO) : get(IPPROTO_IPV6, IPV6_RECVPKTINFO);
   if (info != 1) return Error{who + " has packet info off", EINVAL};
   SocketAddress peer{};
   socklen_t peer_len = sizeof peer;
@@ -206,8 +206,7 @@ Result<std::vector<LocalAddress>> list_local_addresses() {
     out.push_back({e.ip, e.ip.is_loopback(), i->ifa_name ? i->ifa_name : ""});
   }
   ::freeifaddrs(list);
-  std::stable_partition(out.begin(), out.end(),
-                        [](const LocalAddress& a) { return a.ip.is_v4(); });
+  std::stable_partition(out.begin(), out.end(), [](const LocalAddress& a) { return a.ip.is_v4(); });
   return out;
 }
 

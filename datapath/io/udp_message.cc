@@ -71,8 +71,7 @@ size_t write_control(const IpAddress& source, bool v4, uint16_t segment_bytes, T
       used += put_cmsg(out.bytes, IPPROTO_IPV6, IPV6_PKTINFO, info);
     }
   }
-  if (segment_bytes > 0)
-    used += put_cmsg(out.bytes + used, SOL_UDP, UDP_SEGMENT, segment_bytes);
+  if (segment_bytes > 0) used += put_cmsg(out.bytes + used, SOL_UDP, UDP_SEGMENT, segment_bytes);
   return used;
 }
 

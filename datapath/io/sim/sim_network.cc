@@ -33,7 +33,9 @@ std::optional<SimPort::Received> SimPort::receive() {
   return Received{packet.path, packet.data, packet.bytes, handle};
 }
 
-void SimPort::discard(uint32_t handle) { network_->free_packet(handle); }
+void SimPort::discard(uint32_t handle) {
+  network_->free_packet(handle);
+}
 
 void SimPort::send(const Path& path, Bytes payload) {
   const auto& ip = path.local.ip;
@@ -53,10 +55,14 @@ SimNetwork::SimNetwork(uint64_t seed, uint32_t packets_max)
 
 SimNetwork::~SimNetwork() = default;
 
-uint64_t SimNetwork::random() { return mix(random_state_ += 0x9e3779b97f4a7c15); }
+uint64_t SimNetwork::random() {
+  return mix(random_state_ += 0x9e3779b97f4a7c15);
+}
 
 // Draws nothing for 0, so that switching a fault off leaves the rest of a run alone.
-bool SimNetwork::chance(uint32_t ppm) { return ppm > 0 && random() % 1'000'000 < ppm; }
+bool SimNetwork::chance(uint32_t ppm) {
+  return ppm > 0 && random() % 1'000'000 < ppm;
+}
 
 void SimNetwork::free_packet(uint32_t packet) {
   SPILLWAY_ASSERT(packet < packets_max_ && free_.size() < packets_max_);
@@ -102,8 +108,8 @@ void SimNetwork::close_port(SimPort* port) {
     ++stats_.no_port;
     --stats_.delivered;
   }
-  auto it = std::find_if(ports_.begin(), ports_.end(),
-                         [port](const auto& p) { return p.get() == port; });
+  auto it =
+      std::find_if(ports_.begin(), ports_.end(), [port](const auto& p) { return p.get() == port; });
   SPILLWAY_ASSERT(it != ports_.end());
   ports_.erase(it);
 }
@@ -198,7 +204,9 @@ void SimNetwork::deliver(uint32_t idx) {
   }
 }
 
-Nanos SimNetwork::next_event() const { return heap_.empty() ? kNever : heap_.front().at; }
+Nanos SimNetwork::next_event() const {
+  return heap_.empty() ? kNever : heap_.front().at;
+}
 
 void SimNetwork::advance_to(Nanos t) {
   SPILLWAY_ASSERT(t >= now_);

@@ -33,9 +33,9 @@ struct SimLink {
   Nanos delay = micros(100);
   Nanos jitter = {};  // uniform 0..jitter on top; keeps the order
   Nanos reorder_delay = millis(5);
-  uint64_t bits_per_second = 0;  // 0 = without limit
+  uint64_t bits_per_second = 0;       // 0 = without limit
   uint32_t queue_bytes = 256 * 1024;  // before the bottleneck; tail drop
-  bool down = false;  // partition: all is lost
+  bool down = false;                  // partition: all is lost
 };
 
 struct SimNetworkStats {
@@ -44,11 +44,11 @@ struct SimNetworkStats {
   uint64_t delivered = 0;  // put into a port's queue
   uint64_t corrupted = 0;
   uint64_t reordered = 0;
-  uint64_t lost = 0;             // loss_ppm or down
+  uint64_t lost = 0;  // loss_ppm or down
   uint64_t link_queue_full = 0;
-  uint64_t no_port = 0;          // nobody at that endpoint when it arrived
-  uint64_t queue_full = 0;       // of the receiving port
-  uint64_t pool_full = 0;        // packets_max in flight and queued
+  uint64_t no_port = 0;     // nobody at that endpoint when it arrived
+  uint64_t queue_full = 0;  // of the receiving port
+  uint64_t pool_full = 0;   // packets_max in flight and queued
 };
 
 class SimNetwork;
@@ -58,7 +58,7 @@ class SimNetwork;
 class SimPort {
  public:
   struct Received {
-    Path path;  // local = the address it was sent to
+    Path path;                // local = the address it was sent to
     uint8_t* data = nullptr;  // the network's, writable, until discard()
     uint32_t bytes = 0;       // as sent; data has at most kMaxDatagramBytes of them
     uint32_t handle = 0;
@@ -134,9 +134,7 @@ class SimNetwork {
     Nanos at;
     uint64_t order = 0;
     uint32_t packet = 0;
-    bool operator>(const Event& o) const {
-      return at != o.at ? at > o.at : order > o.order;
-    }
+    bool operator>(const Event& o) const { return at != o.at ? at > o.at : order > o.order; }
   };
   struct LinkState {
     IpAddress from;
@@ -149,7 +147,8 @@ class SimNetwork {
   };
 
   LinkState& link_state(const IpAddress& from, const IpAddress& to);
-  void launch(LinkState& state, const SimLink& link, const Endpoint& from, const Endpoint& to, Bytes payload);
+  void launch(LinkState& state, const SimLink& link, const Endpoint& from, const Endpoint& to,
+              Bytes payload);
   void deliver(uint32_t packet);
   void free_packet(uint32_t packet);
   uint64_t random();

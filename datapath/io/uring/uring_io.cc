@@ -13,7 +13,9 @@ constexpr Nanos kWaitMax = seconds(3600);
 // completion queue is full, before they are dropped. Never loops without end.
 constexpr int kSubmitTries = 4;
 
-uint64_t tag(uint32_t request, uint32_t idx) { return uint64_t{request} << 32 | idx; }
+uint64_t tag(uint32_t request, uint32_t idx) {
+  return uint64_t{request} << 32 | idx;
+}
 
 }  // namespace
 
@@ -28,8 +30,7 @@ UringIo::UringIo(MediaFds fds, uint16_t port, uint32_t rx_buffers)
   rx_template_.msg_controllen = sizeof(RxControl);
 }
 
-Result<std::unique_ptr<UringIo>> UringIo::create(MediaFds fds, uint16_t port,
-                                                 uint32_t rx_buffers) {
+Result<std::unique_ptr<UringIo>> UringIo::create(MediaFds fds, uint16_t port, uint32_t rx_buffers) {
   std::unique_ptr<UringIo> io(new UringIo(fds, port, rx_buffers));
   if (auto r = io->waker_.open(); !r) return r.error();
   if (auto r = io->memory_.allocate(size_t{rx_buffers} * kBufferBytes); !r) return r.error();

@@ -38,8 +38,7 @@ namespace spillway {
 class UringIo final : public PacketIo, private UdpSender {
  public:
   // port: bound port of the sockets, host order. rx_buffers: power of two 8..4096.
-  static Result<std::unique_ptr<UringIo>> create(MediaFds fds, uint16_t port,
-                                                 uint32_t rx_buffers);
+  static Result<std::unique_ptr<UringIo>> create(MediaFds fds, uint16_t port, uint32_t rx_buffers);
 
   uint32_t rx_burst(std::span<RxPacket> out, Nanos wait_max) override;
   void release(std::span<const RxPacket> packets) override;
@@ -86,12 +85,12 @@ class UringIo final : public PacketIo, private UdpSender {
   std::vector<Filled> pending_;  // ring of rx_buffers_ entries
   uint32_t pending_head_ = 0;
   uint32_t pending_count_ = 0;
-  uint32_t buffers_free_ = 0;       // with the kernel
+  uint32_t buffers_free_ = 0;  // with the kernel
   uint32_t buffers_unpublished_ = 0;
-  bool armed_[3] = {};              // by Request
-  msghdr rx_template_{};            // tells the kernel the layout of a buffer
-  uint64_t wake_counter_ = 0;       // target of the eventfd read
-  Chunk* sending_ = nullptr;        // receives errors while submit() runs
+  bool armed_[3] = {};         // by Request
+  msghdr rx_template_{};       // tells the kernel the layout of a buffer
+  uint64_t wake_counter_ = 0;  // target of the eventfd read
+  Chunk* sending_ = nullptr;   // receives errors while submit() runs
   Ring ring_;
 };
 

@@ -65,7 +65,8 @@ class Rig {
       uint32_t n = rx_some(burst);
       if (n == 0) break;
       for (uint32_t i = 0; i < n; ++i) {
-        got.push_back({burst[i].path.remote, Payload(burst[i].data, burst[i].data + burst[i].bytes)});
+        got.push_back(
+            {burst[i].path.remote, Payload(burst[i].data, burst[i].data + burst[i].bytes)});
         if (paths) paths->push_back(burst[i].path);
       }
       io().release({burst, n});

@@ -53,11 +53,13 @@ std::vector<Arrival> run(SimNetwork& net, uint32_t count, Nanos spacing, size_t 
 
 void expect_conserved(const SimNetwork& net) {
   const auto& s = net.stats();
-  EXPECT_EQ(s.sent + s.duplicated, s.delivered + s.lost + s.no_port + s.queue_full +
-                                       s.pool_full + s.link_queue_full + net.in_flight());
+  EXPECT_EQ(s.sent + s.duplicated, s.delivered + s.lost + s.no_port + s.queue_full + s.pool_full +
+                                       s.link_queue_full + net.in_flight());
 }
 
-uint32_t number(const Arrival& a) { return load_be32(a.payload.data()); }
+uint32_t number(const Arrival& a) {
+  return load_be32(a.payload.data());
+}
 
 // Aim: a clean link delivers all, in order, after exactly its delay.
 TEST(SimNetwork, CleanLinkDelays) {
