@@ -17,6 +17,7 @@ using abi::SessionRole;
 Engine::Engine(const EngineOptions& options, SharedCore& shared, SrtpEngine& srtp,
                abi::SessionState* states, abi::PublisherState* publishers)
     : options_(options),
+      ice_keys_(options.ice_secret),
       shared_(shared),
       srtp_(srtp),
       states_(states),
@@ -137,7 +138,7 @@ void Engine::recover(uint32_t slot, const abi::SessionConfig& config, const abi:
 
 void Engine::attach(uint32_t slot, const abi::SessionConfig& config, const abi::KeyConfig* keys,
                     Nanos now, bool recovered) {
-  Session& s = *new (&shared_.session(slot)) Session;
+  Session& s = *new (&shared_.session(slot)) Session{};
   s.slot = slot;
   s.generation = config.generation;
   s.state = &states_[slot];
@@ -217,17 +218,17 @@ void Engine::attach(uint32_t slot, const abi::SessionConfig& config, const abi::
 void Engine::install_keys(Session& s, const abi::KeyConfig& keys, bool recovered) {
   SrtpMasterKey rx, tx;
   rx.profile = tx.profile = static_cast<SrtpProfile>(keys.profile);
-  if (rx.profile == SrtpProfile::none) return;
   std::memcpy(rx.key, keys.rx_key, sizeof rx.key);
   std::memcpy(rx.salt, keys.rx_salt, sizeof rx.salt);
   std::memcpy(tx.key, keys.tx_key, sizeof tx.key);
   std::memcpy(tx.salt, keys.tx_salt, sizeof tx.salt);
-  srtp_.expand(rx, SrtpStreamKind::rtp, s.rx_rtp);
-  srtp_.expand(rx, SrtpStreamKind::rtcp, s.rx_rtcp);
-  srtp_.expand(tx, SrtpStreamKind::rtp, s.tx_rtp);
-  srtp_.expand(tx, SrtpStreamKind::rtcp, s.tx_rtcp);
-  explicit_bzero(&rx, sizeof rx);
-  explicit_bzero(&tx, sizeof tx);
+  bool expanded = srtp_.expand(rx, SrtpStreamKind::rtp, s.rx_rtp) &&
+                  srtp_.expand(rx, SrtpStreamKind::rtcp, s.rx_rtcp) &&
+                  srtp_.expand(tx, SrtpStreamKind::rtp, s.tx_rtp) &&
+                  srtp_.expand(tx, SrtpStreamKind::rtcp, s.tx_rtcp);
+  rx.wipe();
+  tx.wipe();
+  if (!expanded) return count(Count::bad_table_entries);
   s.profile = static_cast<SrtpProfile>(keys.profile);
   s.keyed = true;
   s.connected = recovered && s.state->keyed;
@@ -243,6 +244,13 @@ ExtensionIdMap extension_map(const abi::MediaConfig& m) {
   return map;
 }
 
+std::array<uint8_t, kExtensionKindCount> extension_ids(const abi::MediaConfig& m) {
+  ExtensionIdMap map = extension_map(m);
+  std::array<uint8_t, kExtensionKindCount> ids{};
+  for (uint8_t k = 1; k < kExtensionKindCount; ++k) ids[k] = map.id(static_cast<ExtensionKind>(k));
+  return ids;
+}
+
 }  // namespace
 
 void Engine::configure_publisher(Session& s, const abi::SessionConfig& config, Nanos now) {
@@ -253,6 +261,7 @@ void Engine::configure_publisher(Session& s, const abi::SessionConfig& config, N
     out.track = in.track;
     out.kind = static_cast<MediaKind>(in.kind);
     out.extensions = extension_map(in);
+    if (uint8_t id = out.extensions.id(ExtensionKind::transport_cc)) s.transport_cc_id = id;
     out.payload_count = in.payload_count;
     std::copy_n(in.payloads, kMaxPayloadTypes, out.payloads.begin());
     out.mid_bytes = in.mid_bytes;
@@ -290,7 +299,7 @@ void Engine::configure_viewer(Session& s, const abi::SessionConfig& config) {
     e.wanted_layer = in.selected_layer;
     e.ssrc = Ssrc{in.ssrc[0]};
     e.rtx_ssrc = Ssrc{in.rtx_ssrc[0]};
-    e.extensions = extension_map(in);
+    e.extension_ids = extension_ids(in);
     e.two_byte_allowed = in.two_byte_allowed != 0;
     e.mid_bytes = in.mid_bytes;
     std::copy_n(in.mid, kMaxMidBytes, e.mid.begin());

@@ -143,7 +143,7 @@ class Engine {
 
   // --- engine_messages.cc ----------------------------------------------------------------
   bool drain_inboxes(Nanos now, TxBatch& tx);
-  void take_message(const WorkerMessage& m, Nanos now, TxBatch& tx);
+  void take_message(const WorkerMessage& m, uint32_t from, Nanos now, TxBatch& tx);
   void reload(uint32_t slot);
   void pass_on(uint32_t slot, uint32_t worker);
   void hand_over(const RxPacket& p, const AddressTable::Value& to, Nanos now, uint8_t hops);
@@ -159,7 +159,7 @@ class Engine {
   // --- engine_ingress.cc ----------------------------------------------------------------
   void receive_owned(Session& s, const RxPacket& p, bool dtls, Nanos now, TxBatch& tx);
   void receive_rtp(Session& s, const RxPacket& p, Nanos now);
-  void store(Session& s, PublisherMedia& media, uint32_t layer, const abi::PayloadConfig& payload,
+  void store(PublisherMedia& media, uint32_t layer, const abi::PayloadConfig& payload,
              const RtpHeader& header, Bytes packet, uint64_t ext_seq, Nanos now);
   void receive_rtx(Session& s, uint32_t media_index, uint32_t layer,
                    const abi::PayloadConfig& payload, const RtpHeader& header,
@@ -171,8 +171,8 @@ class Engine {
   // --- engine_rtcp.cc -----------------------------------------------------------------------
   void receive_rtcp(Session& s, const RxPacket& p, Nanos now, TxBatch& tx);
   void note_sender_report(Session& s, const SenderReport& sr, Nanos now);
-  void answer_nack(Session& s, const RtcpPacket& packet, Nanos now, TxBatch& tx);
-  void key_frame_asked(Session& s, const RtcpPacket& packet);
+  void answer_nack(Session& s, const RtcpFeedback& nack, Nanos now, TxBatch& tx);
+  void key_frame_asked(Session& s, const RtcpFeedback& feedback);
   void want_key_frame(Track& track, uint32_t layer);
   bool send_rtcp(Session& s, MutableBytes plain, uint32_t bytes, TxBatch& tx);
 
@@ -208,6 +208,7 @@ class Engine {
   void count(abi::Count c, uint64_t n = 1) { counters_.counts[static_cast<uint32_t>(c)] += n; }
 
   EngineOptions options_;
+  IceKeys ice_keys_;
   SharedCore& shared_;
   SrtpEngine& srtp_;
   abi::SessionState* states_;
@@ -233,6 +234,7 @@ class Engine {
   // Fan-out state of one run(): jobs share the batch's memory until flushed.
   std::array<RtpProtectJob, kBurst> jobs_{};
   uint32_t job_count_ = 0;
+  // Payloads that differ from the stored ones (VP8 numbers, RTX), one per job.
   std::array<std::array<uint8_t, kMaxRtpBytes + 2>, kBurst> scratch_{};
   Nanos run_now_{0};
   uint32_t resume_track_ = kNoIndex;  // the walk a full batch interrupted ...

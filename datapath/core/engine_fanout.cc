@@ -177,10 +177,10 @@ void Engine::begin_segment(Session& s, uint32_t media, const TrackRing* ring, ui
     next.timestamp_offset = target - first.timestamp;
   }
   if (first.codec == Codec::vp8) {
-    if (auto d = parse_vp8_descriptor(first.payload()); d && state.started) {
+    if (auto d = parse_vp8(first.payload()); d && state.started) {
       next.picture_id_offset =
           static_cast<uint16_t>((state.last_picture_id + 1 - d->picture_id) & 0x7fff);
-      next.tl0_offset = static_cast<uint8_t>(state.last_tl0 + 1 - d->tl0_pic_idx);
+      next.tl0_offset = static_cast<uint8_t>(state.last_tl0 + 1 - d->tl0);
     }
   }
   state.timestamp_offset = next.timestamp_offset;
@@ -210,21 +210,24 @@ bool Engine::map_payload(Egress& e, Codec codec) {
 
 namespace {
 
+uint8_t extension_id(const Egress& e, ExtensionKind kind) {
+  return e.extension_ids[static_cast<uint8_t>(kind)];
+}
+
 // VP8 descriptors carry numbers that must go on across a switch (RFC 7741 §4.2).
 // Copies the payload to `out` with them moved by the segment's offsets.
 const uint8_t* rewrite_vp8(const Segment& segment, const StoredPacket& packet, uint8_t* out,
                            abi::EgressState* state) {
-  auto d = parse_vp8_descriptor(packet.payload());
+  auto d = parse_vp8(packet.payload());
   if (!d) return packet.data + packet.header_bytes;
-  auto picture_id = static_cast<uint16_t>(d->picture_id + segment.picture_id_offset);
-  auto tl0 = static_cast<uint8_t>(d->tl0_pic_idx + segment.tl0_offset);
-  if (d->has_picture_id)
-    state->last_picture_id = picture_id & (d->long_picture_id ? 0x7fff : 0x7f);
-  if (d->has_tl0_pic_idx) state->last_tl0 = tl0;
+  if (d->picture_id_bits != 0)
+    state->last_picture_id = static_cast<uint16_t>(
+        (d->picture_id + segment.picture_id_offset) & ((1u << d->picture_id_bits) - 1));
+  if (d->tl0_offset != 0) state->last_tl0 = static_cast<uint8_t>(d->tl0 + segment.tl0_offset);
   if (segment.picture_id_offset == 0 && segment.tl0_offset == 0)
     return packet.data + packet.header_bytes;
   std::memcpy(out, packet.data + packet.header_bytes, packet.payload_bytes);
-  write_vp8_numbers({out, packet.payload_bytes}, *d, picture_id, tl0);
+  shift_vp8({out, packet.payload_bytes}, *d, segment.picture_id_offset, segment.tl0_offset);
   return out;
 }
 
@@ -308,7 +311,7 @@ bool Engine::retransmit(Session& s, uint32_t media, const Segment& segment,
 
 uint32_t Engine::write_header(Session& s, const Egress& e, const StoredPacket& packet, uint8_t pt,
                               Ssrc ssrc, uint16_t sequence, uint32_t timestamp, uint8_t* out) {
-  RtpHeader h;
+  RtpFixedHeader h;
   h.marker = packet.marker != 0;
   h.pt = pt;
   h.sequence = sequence;
@@ -316,7 +319,7 @@ uint32_t Engine::write_header(Session& s, const Egress& e, const StoredPacket& p
   h.ssrc = ssrc;
   ExtensionWriter extensions({out + kRtpFixedHeaderBytes, kMaxDatagramBytes - kRtpFixedHeaderBytes},
                              e.two_byte_allowed);
-  if (uint8_t id = e.extensions.id(ExtensionKind::mid))
+  if (uint8_t id = extension_id(e, ExtensionKind::mid))
     extensions.add(id, {e.mid.data(), e.mid_bytes});
   for (uint32_t i = 0; i < packet.extension_count; ++i) {
     const StoredExtension& x = packet.extensions[i];
@@ -329,22 +332,18 @@ uint32_t Engine::write_header(Session& s, const Egress& e, const StoredPacket& p
         continue;  // ours to say
       default: break;
     }
-    if (uint8_t id = e.extensions.id(x.kind))
+    if (uint8_t id = extension_id(e, x.kind))
       extensions.add(id, {packet.data + x.offset, x.bytes});
   }
-  if (uint8_t id = e.extensions.id(ExtensionKind::abs_send_time)) {
-    uint8_t v[3];
-    write_abs_send_time(v, run_now_);
-    extensions.add(id, v);
+  if (uint8_t id = extension_id(e, ExtensionKind::abs_send_time)) {
+    extensions.add_be24(id, abs_send_time(run_now_));
   }
-  if (uint8_t id = e.extensions.id(ExtensionKind::transport_cc)) {
-    uint8_t v[2];
-    store_be16(v, s.state->transport_cc_seq++);
-    extensions.add(id, v);
+  if (uint8_t id = extension_id(e, ExtensionKind::transport_cc)) {
+    extensions.add_be16(id, s.state->transport_cc_seq++);
   }
   uint32_t block = extensions.finish();
-  h.has_extension = block != 0;
-  write_rtp_fixed_header(h, out);
+  h.extension = block != 0;
+  write_rtp_header({out, kRtpFixedHeaderBytes}, h);
   return kRtpFixedHeaderBytes + block;
 }
 

@@ -28,10 +28,12 @@ void Engine::receive_stun(const RxPacket& p, Nanos now, TxBatch& tx) {
   if (colon == std::string_view::npos) return drop(Drop::stun_malformed);
   std::string_view local = username.substr(0, colon);
   std::string_view remote = username.substr(colon + 1);
-  auto who = parse_local_ufrag(options_.ice_secret, local);
+  auto who = parse_local_ufrag(ice_keys_, local);
   if (!who || who->slot >= kMaxSessions) return drop(Drop::stun_unknown_ufrag);
-  IcePassword password = derive_ice_password(options_.ice_secret, local);
-  if (!verify_stun_integrity({p.data, p.bytes}, *message, password.view()))
+  IcePassword password = derive_ice_password(ice_keys_, local);
+  HmacSha1Key key(Bytes{reinterpret_cast<const uint8_t*>(password.text.data()),
+                        password.text.size()});
+  if (!verify_stun_integrity({p.data, p.bytes}, *message, key))
     return drop(Drop::stun_bad_integrity);
   abi::SessionState& state = states_[who->slot];
   if (state.live_generation.load(std::memory_order_acquire) != who->generation)
@@ -72,13 +74,12 @@ void Engine::receive_stun(const RxPacket& p, Nanos now, TxBatch& tx) {
   count(Count::consumed_stun);
   uint8_t* out = tx.reserve(p.path, kMaxDatagramBytes);
   if (!out) return;
-  size_t bytes = message->unknown_required_count > 0
-                     ? write_stun_unknown_attributes({out, kMaxDatagramBytes}, *message,
-                                                     password.view())
-                     : write_stun_success({out, kMaxDatagramBytes}, *message, p.path.remote,
-                                          password.view());
+  uint32_t bytes =
+      message->unknown_required_count > 0
+          ? write_stun_unknown_attributes({out, kMaxDatagramBytes}, *message, key)
+          : write_stun_success({out, kMaxDatagramBytes}, *message, p.path.remote, key);
   // Never more bytes out than came in (threats A-08).
-  if (bytes > 0 && bytes <= p.bytes) tx.commit(static_cast<uint32_t>(bytes));
+  if (bytes > 0 && bytes <= p.bytes) tx.commit(bytes);
 }
 
 bool Engine::validated(Session& s, const Path& path, uint8_t ice_generation, bool nominated,
@@ -123,7 +124,6 @@ bool Engine::validated(Session& s, const Path& path, uint8_t ice_generation, boo
     emit(abi::EventType::validated, s, now, ice_generation);
   }
   // Before media flows a move costs nothing: go where the packets arrive.
-  s.foreign_worker = via_worker;
   if (via_worker != options_.worker && !s.connected) move_to(s, via_worker, now);
   return true;
 }

@@ -47,7 +47,9 @@ void Engine::receive(std::span<RxPacket> packets, Nanos now, TxBatch& tx) {
         continue;
       }
     }
-    receive_owned(shared_.session(who->slot), p, dtls, now, tx);
+    Session& s = shared_.session(who->slot);
+    s.foreign_datagrams = 0;  // its packets do come here
+    receive_owned(s, p, dtls, now, tx);
   }
   finish_burst();
 }
@@ -67,7 +69,6 @@ void Engine::finish_burst() {
 }
 
 void Engine::receive_owned(Session& s, const RxPacket& p, bool dtls, Nanos now, TxBatch& tx) {
-  s.foreign_worker = options_.worker;
   if (dtls) {
     if (outputs_.dtls_count == outputs_.dtls.size()) return drop(Drop::dtls_queue_full);
     outputs_.dtls[outputs_.dtls_count++] = {s.slot, s.generation, p.path, {p.data, p.bytes}};
@@ -211,7 +212,7 @@ void Engine::receive_rtp(Session& s, const RxPacket& p, Nanos now) {
     receive_rtx(s, place.media, place.layer, *payload, *header, {p.data, packet_bytes}, now);
     return;
   }
-  store(s, media, place.layer, *payload, *header, {p.data, packet_bytes}, index, now);
+  store(media, place.layer, *payload, *header, {p.data, packet_bytes}, index, now);
 }
 
 void Engine::receive_rtx(Session& s, uint32_t media_index, uint32_t layer,
@@ -234,10 +235,10 @@ void Engine::receive_rtx(Session& s, uint32_t media_index, uint32_t layer,
   original.pt = payload.pt;
   original.sequence = osn;
   original.ssrc = Ssrc{primary.ssrc};
-  store(s, media, layer, payload, original, packet.subspan(2), ext_seq, now);
+  store(media, layer, payload, original, packet.subspan(2), ext_seq, now);
 }
 
-void Engine::store(Session& s, PublisherMedia& media, uint32_t layer,
+void Engine::store(PublisherMedia& media, uint32_t layer,
                    const abi::PayloadConfig& payload, const RtpHeader& header, Bytes packet,
                    uint64_t ext_seq, Nanos now) {
   Ingress& in = media.layers[layer];
@@ -251,10 +252,8 @@ void Engine::store(Session& s, PublisherMedia& media, uint32_t layer,
   note_arrival(in, payload, ext_seq, value(header.timestamp), now);
   uint32_t bytes = header.header_bytes + static_cast<uint32_t>(*payload_bytes);
   if (bytes > kMaxRtpBytes) return drop(Drop::rtp_too_large);
-  if (*payload_bytes == 0 && media.kind == MediaKind::video) {
-    // Padding only: it fills a sequence number, so viewers must get it as well, or
-    // they would see a loss. Fall through and store it empty.
-  }
+  // A packet of padding only is stored empty: it fills a sequence number, and without
+  // it viewers would see a loss.
   StoredPacket& slot = in.ring->next();
   slot.ext_seq = ext_seq;
   slot.arrival_ns = now.ns;

@@ -3,6 +3,7 @@
 // The kernel (or the NIC) chooses the worker a flow arrives at; the session's owner
 // may be another. Whoever verified the STUN check knows the address and passes
 // datagrams on; when enough have come that way, the session moves to them instead.
+#include <algorithm>
 #include <cstring>
 
 #include "datapath/core/engine.h"
@@ -58,6 +59,18 @@ void Engine::pass_on(uint32_t slot, uint32_t worker) {
   outputs_.wake_workers |= 1u << worker;
 }
 
+void Engine::send_dtls(const abi::DtlsDatagram& d, TxBatch& tx) {
+  // Hostile input: only to where a check of this very session came from.
+  if (d.slot >= kMaxSessions || d.bytes == 0 || d.bytes > kMaxDatagramBytes) return;
+  if (states_[d.slot].live_generation.load(std::memory_order_acquire) != d.generation) return;
+  auto known = addresses_.find(d.path.remote);
+  if (!known || known->slot != d.slot || known->generation != d.generation) return;
+  uint8_t* out = tx.reserve(d.path, d.bytes);
+  if (!out) return;
+  std::memcpy(out, d.data, d.bytes);
+  tx.commit(d.bytes);
+}
+
 bool Engine::drain_inboxes(Nanos now, TxBatch& tx) {
   bool more = false;
   for (uint32_t from = 0; from < shared_.workers; ++from) {
@@ -66,7 +79,7 @@ bool Engine::drain_inboxes(Nanos now, TxBatch& tx) {
     for (uint32_t n = 0; n < kBurst; ++n) {
       const WorkerMessage* m = inbox.front();
       if (!m) break;
-      take_message(*m, now, tx);
+      take_message(*m, from, now, tx);
       inbox.pop();
     }
     more |= inbox.front() != nullptr;
@@ -75,7 +88,7 @@ bool Engine::drain_inboxes(Nanos now, TxBatch& tx) {
   return more;
 }
 
-void Engine::take_message(const WorkerMessage& m, Nanos now, TxBatch& tx) {
+void Engine::take_message(const WorkerMessage& m, uint32_t from, Nanos now, TxBatch& tx) {
   if (m.type == WorkerMessage::Type::adopt) {
     Session& s = shared_.session(m.slot);
     own(s);
@@ -110,9 +123,8 @@ void Engine::take_message(const WorkerMessage& m, Nanos now, TxBatch& tx) {
   RxPacket p{m.path, const_cast<uint8_t*>(m.data), m.bytes, 0};
   if (!mine) return hand_over(p, {m.slot, m.generation}, now, m.hops);
   receive_owned(s, p, classify(Bytes{p.data, p.bytes}) == PacketClass::dtls, now, tx);
-  if (++s.foreign_datagrams >= kMoveAfterDatagrams && now - Nanos{s.adopted_ns} > kMoveRest &&
-      s.foreign_worker != options_.worker && s.foreign_worker < shared_.workers)
-    move_to(s, s.foreign_worker, now);
+  if (++s.foreign_datagrams >= kMoveAfterDatagrams && now - Nanos{s.adopted_ns} > kMoveRest)
+    move_to(s, from, now);
 }
 
 }  // namespace spillway

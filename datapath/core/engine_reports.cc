@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "datapath/base/sequence.h"
 #include "datapath/core/engine.h"
 #include "datapath/proto/transport_cc.h"
 
@@ -105,6 +106,16 @@ void Engine::send_nacks(Session& s, uint32_t m, uint32_t l, Nanos now, TxBatch& 
     count(Count::nack_sent, ask_count);
 }
 
+void Engine::request_key_frame(uint32_t slot, uint32_t generation) {
+  if (!is_mine(slot, generation)) return;
+  Session& s = shared_.session(slot);
+  if (!s.publisher) return;
+  for (const PublisherMedia& media : s.publisher->media)
+    if (media.track != kNoIndex && media.kind == MediaKind::video)
+      shared_.tracks[media.track].key_frame_wanted.store((1u << media.layer_count) - 1,
+                                                         std::memory_order_relaxed);
+}
+
 // PLI and FIR of all viewers merged: at most one per layer and kKeyFrameInterval.
 void Engine::send_key_frame_requests(Session& s, uint32_t m, Nanos now, TxBatch& tx) {
   PublisherMedia& media = s.publisher->media[m];
@@ -127,7 +138,7 @@ void Engine::send_key_frame_requests(Session& s, uint32_t m, Nanos now, TxBatch&
     if (flags & abi::kFeedbackPli || !(flags & abi::kFeedbackFir))
       write_pli(w, kReporter, Ssrc{ssrc});
     else
-      write_fir(w, kReporter, Ssrc{ssrc}, ++in.fir_seq);
+      write_fir(w, kReporter, std::array{FirEntry{Ssrc{ssrc}, ++in.fir_seq}});
     if (!send_rtcp(s, buffer, static_cast<uint32_t>(w.size()), tx)) return;
     in.key_frame_asked_ns = now.ns;
     track.key_frame_wanted.fetch_and(~(1u << l), std::memory_order_relaxed);
@@ -160,20 +171,19 @@ void Engine::send_transport_cc(Session& s, Nanos now, TxBatch& tx) {
   log.last_sent_ns = now.ns;
   if (!log.started) return;
   for (uint32_t rounds = 0; rounds < 4 && log.next_to_report <= log.highest; ++rounds) {
-    std::array<TransportCcArrival, 256> arrivals;
+    std::array<int64_t, 256> arrivals;
     uint64_t base = log.next_to_report;
-    // A feedback begins with a packet that came: it gives the reference time.
-    while (base < log.highest && log.sequence[base % ArrivalLog::kSlots] != base + 1) ++base;
     uint32_t n = 0;
     for (uint64_t q = base; q <= log.highest && n < arrivals.size(); ++q, ++n) {
       bool came = log.sequence[q % ArrivalLog::kSlots] == q + 1;
-      arrivals[n] = {came, came ? log.arrival_ns[q % ArrivalLog::kSlots] / 250'000 : 0};
+      arrivals[n] = came ? log.arrival_ns[q % ArrivalLog::kSlots] / kTransportCcTickNs
+                         : kTransportCcLost;
     }
     uint8_t buffer[kLocalReportBytes + kMaxSrtcpTrailerBytes];
     Writer w({buffer, kLocalReportBytes});
     uint32_t reported = write_transport_cc(w, kReporter, Ssrc{log.media_ssrc},
-                                           static_cast<uint16_t>(base), log.feedback_count,
-                                           {arrivals.data(), n});
+                                           static_cast<uint16_t>(base), {arrivals.data(), n},
+                                           log.feedback_count);
     if (reported == 0 || w.bad()) return;
     ++log.feedback_count;
     log.next_to_report = base + reported;
@@ -266,7 +276,7 @@ void Engine::send_receiver_reports(Session& s, Nanos now, TxBatch& tx) {
       b.highest_sequence = static_cast<uint32_t>(in.highest_ext_seq);
       b.jitter = in.jitter_q4 >> 4;
       b.last_sr = static_cast<uint32_t>(in.last_sr_ntp >> 16);
-      b.delay_since_last_sr =
+      b.delay_since_sr =
           in.last_sr_ntp == 0
               ? 0
               : static_cast<uint32_t>((now.ns - in.last_sr_ns) / 1000 * 65536 / 1'000'000);
@@ -275,7 +285,8 @@ void Engine::send_receiver_reports(Session& s, Nanos now, TxBatch& tx) {
   uint8_t buffer[600];
   Writer w(buffer);
   write_receiver_report(w, kReporter, {blocks.data(), n});
-  write_sdes_cname(w, kReporter, "spillway");
+  constexpr std::array<uint8_t, 8> kName{'s', 'p', 'i', 'l', 'l', 'w', 'a', 'y'};
+  write_sdes(w, kReporter, kName);
   if (!w.bad() && send_rtcp(s, buffer, static_cast<uint32_t>(w.size()), tx))
     count(Count::reports_sent);
 }
@@ -294,15 +305,14 @@ void Engine::send_sender_reports(Session& s, Nanos now, TxBatch& tx) {
     SenderReport sr;
     sr.ssrc = e.ssrc;
     sr.ntp = NtpTime{source.ntp + static_cast<uint64_t>((elapsed / 1000 << 32) / 1'000'000)};
-    sr.rtp_time = RtpTime{source.rtp + static_cast<uint32_t>(elapsed / 1000 * rate / 1'000'000) +
+    sr.rtp = RtpTime{source.rtp + static_cast<uint32_t>(elapsed / 1000 * rate / 1'000'000) +
                           e.current.timestamp_offset};
-    sr.packet_count = state.packet_count;
-    sr.octet_count = state.octet_count;
+    sr.packets = state.packet_count;
+    sr.octets = state.octet_count;
     uint8_t buffer[128];
     Writer w(buffer);
     write_sender_report(w, sr, {});
-    write_sdes_cname(w, e.ssrc,
-                     {reinterpret_cast<const char*>(e.cname.data()), e.cname_bytes});
+    write_sdes(w, e.ssrc, {e.cname.data(), e.cname_bytes});
     if (!w.bad() && send_rtcp(s, buffer, static_cast<uint32_t>(w.size()), tx))
       count(Count::reports_sent);
   }

@@ -28,24 +28,16 @@ void Engine::receive_rtcp(Session& s, const RxPacket& p, Nanos now, TxBatch& tx)
   run_now_ = now;
   RtcpWalker walker({p.data, plain->plain_bytes});
   while (auto packet = walker.next()) {
-    switch (packet->type) {
-      case RtcpType::sender_report:
-        if (s.publisher) {
-          if (auto sr = parse_sender_report(*packet)) note_sender_report(s, *sr, now);
-        }
-        break;
-      case RtcpType::transport_feedback:
-        if (packet->format == kRtpfbNack && !s.publisher) answer_nack(s, *packet, now, tx);
-        break;
-      case RtcpType::payload_feedback:
-        if (!s.publisher && (packet->format == kPsfbPli || packet->format == kPsfbFir))
-          key_frame_asked(s, *packet);
-        break;
-      default: break;
+    if (s.publisher) {
+      if (auto sr = parse_sender_report(*packet)) note_sender_report(s, *sr, now);
+    } else if (packet->is(RtcpType::transport_feedback, kRtcpNack)) {
+      if (auto feedback = parse_feedback(*packet)) answer_nack(s, *feedback, now, tx);
+    } else if (packet->is(RtcpType::payload_feedback)) {
+      if (auto feedback = parse_feedback(*packet)) key_frame_asked(s, *feedback);
     }
   }
   flush_protect();
-  if (walker.malformed())
+  if (walker.bad())
     drop(Drop::rtcp_malformed);
   else
     count(Count::consumed_rtcp);
@@ -58,7 +50,7 @@ void Engine::note_sender_report(Session& s, const SenderReport& sr, Nanos now) {
       Ingress& in = s.publisher->media[m].layers[l];
       in.last_sr_ntp = value(sr.ntp);
       in.last_sr_ns = now.ns;
-      if (in.ring) in.ring->set_sender_report(value(sr.ntp), value(sr.rtp_time), now.ns);
+      if (in.ring) in.ring->set_sender_report(value(sr.ntp), value(sr.rtp), now.ns);
     }
 }
 
@@ -68,20 +60,19 @@ void Engine::want_key_frame(Track& track, uint32_t layer) {
     track.key_frame_wanted.fetch_or(bit, std::memory_order_relaxed);
 }
 
-void Engine::key_frame_asked(Session& s, const RtcpPacket& packet) {
+void Engine::key_frame_asked(Session& s, const RtcpFeedback& feedback) {
+  if (feedback.format != kRtcpPli && feedback.format != kRtcpFir) return;
   for (uint32_t m = 0; m < s.media_count; ++m) {
     Egress& e = s.egress[m];
     if (e.track == kNoIndex || e.kind != MediaKind::video) continue;
     bool hit = false;
-    if (packet.format == kPsfbPli) {
-      auto pli = parse_pli(packet);
-      hit = pli && pli->media_ssrc == e.ssrc;
+    if (feedback.format == kRtcpPli) {
+      hit = feedback.media == e.ssrc;
     } else {
-      for_each_fir(packet, [&](Ssrc ssrc, uint8_t seq) {
-        // A repeated FIR carries the same number (RFC 5104 §4.3.1.1).
-        if (ssrc != e.ssrc || (e.fir_seen && seq == e.last_fir_seq)) return;
+      for_each_fir(feedback.fci, [&](const FirEntry& fir) {
+        if (fir.ssrc != e.ssrc || (e.fir_seen && fir.sequence == e.last_fir_seq)) return;
         e.fir_seen = true;
-        e.last_fir_seq = seq;
+        e.last_fir_seq = fir.sequence;
         hit = true;
       });
     }
@@ -91,15 +82,13 @@ void Engine::key_frame_asked(Session& s, const RtcpPacket& packet) {
   }
 }
 
-void Engine::answer_nack(Session& s, const RtcpPacket& packet, Nanos now, TxBatch& tx) {
-  auto nack = parse_nack(packet);
-  if (!nack) return;
+void Engine::answer_nack(Session& s, const RtcpFeedback& nack, Nanos now, TxBatch& tx) {
   for (uint32_t m = 0; m < s.media_count; ++m) {
     Egress& e = s.egress[m];
-    if (e.ssrc != nack->media_ssrc || e.track == kNoIndex) continue;
+    if (e.ssrc != nack.media || e.track == kNoIndex) continue;
     abi::EgressState& state = s.state->egress[m];
     if (!state.started) return;
-    for_each_nacked(*nack, [&](uint16_t sequence) {
+    for_each_nack(nack.fci, [&](uint16_t sequence) {
       count(Count::nack_received);
       // Without RTX there is no index to send it under (threats A-31).
       if (e.rtx_pt == abi::kNoPayloadType || e.rtx_ssrc == Ssrc{})

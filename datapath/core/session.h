@@ -48,10 +48,8 @@ struct Egress {
   uint8_t payload_source = 0xff;    // Codec the cached mapping below is for
   uint8_t pt = 0xff;                // 0xff: the viewer has no payload type for it
   uint8_t rtx_pt = abi::kNoPayloadType;
-  bool needs_picture_id = false;
-  bool nack_allowed = false;
   Ssrc ssrc{}, rtx_ssrc{};
-  ExtensionIdMap extensions;        // the viewer's numbering
+  std::array<uint8_t, kExtensionKindCount> extension_ids{};  // the viewer's; 0 = none
   bool two_byte_allowed = false;
   MediaKind kind = MediaKind::audio;
   uint8_t mid_bytes = 0;
@@ -172,8 +170,7 @@ struct Session {
   PublisherSide* publisher = nullptr;
   uint32_t owned_index = kNoIndex;  // place in the owner's dense list
   uint32_t publisher_index = kNoIndex;  // likewise among its publishers
-  uint32_t foreign_datagrams = 0;   // arrived on another worker since the last move
-  uint32_t foreign_worker = 0;
+  uint32_t foreign_datagrams = 0;   // arrived on another worker in a row
   int64_t adopted_ns = 0;
   int64_t last_path_switch_ns = 0;
   int64_t last_second_ns = 0;
