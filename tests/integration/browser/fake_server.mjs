@@ -61,8 +61,8 @@ function installBridge() {
     async open(publisher, stream, offer) {
       const session = { pc: new RTCPeerConnection(), publisher, stream, since: Date.now(), offer };
       const id = `fake${next++}`;
-      sessions.set(id, session);
       await session.pc.setRemoteDescription({ type: 'offer', sdp: offer });
+      sessions.set(id, session);
       if (publisher) {
         // Sound of a remote track flows on only while somebody listens to it.
         session.listener = new Audio();

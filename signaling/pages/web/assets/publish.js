@@ -22,6 +22,7 @@ let reader = null;
 let latest = null;
 let liveSinceMs = 0;
 let meter = null;
+let sessionSpoke = false;  // the notice shown is the session's
 
 byId('stream').textContent = stream;
 document.title = `Publishing ${stream} – Spillway`;
@@ -212,7 +213,11 @@ session.addEventListener('change', () => {
   for (const id of ['codec', 'simulcast', 'token']) byId(id).disabled = session.running;
   byId('locked').hidden = !session.running;
   const worth = ['failed', 'retrying', 'restarting'].includes(session.phase);
-  showNotice(byId('notice'), worth ? session.message : '', session.phase === 'failed');
+  // Clears its own words only: "no microphone" stays while the session comes up.
+  if (worth || sessionSpoke) {
+    showNotice(byId('notice'), worth ? session.message : '', session.phase === 'failed');
+  }
+  sessionSpoke = worth;
 });
 
 async function start() {

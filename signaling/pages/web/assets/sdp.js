@@ -1,5 +1,5 @@
 // The little SDP the pages must read and write themselves: ICE restart fragments
-// (RFC 8840, used by RFC 9725 §4.3.3) and one parameter browsers do not offer.
+// (RFC 8840, used by RFC 9725 §4.3.3), and two places where browsers need help.
 
 const lines = (text) => text.split(/\r?\n/).filter((line) => line !== '');
 const join = (list) => list.join('\r\n') + '\r\n';
@@ -49,6 +49,17 @@ export function applyRestartReply(answerSdp, fragment) {
   }
   place();
   return join(out);
+}
+
+// Firefox, told to prefer a codec, leaves rtcp-fb lines of the others behind;
+// strict parsers refuse attributes of payload types that the m-line does not name.
+export function withoutOrphans(offerSdp) {
+  let known = null;
+  return join(lines(offerSdp).filter((line) => {
+    if (line.startsWith('m=')) known = new Set(line.split(' ').slice(3));
+    const payloadType = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line)?.[1];
+    return payloadType === undefined || known === null || known.has(payloadType);
+  }));
 }
 
 // Browsers decode Opus to one channel unless their own offer asks for two.

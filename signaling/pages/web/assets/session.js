@@ -13,7 +13,7 @@
 // address from our checks.
 
 import { ApiError, authHeaders, request, toApiError } from './api.js';
-import { applyRestartReply, restartFragment } from './sdp.js';
+import { applyRestartReply, restartFragment, withoutOrphans } from './sdp.js';
 
 const SDP = 'application/sdp';
 const FRAGMENT = 'application/trickle-ice-sdpfrag';
@@ -102,7 +102,7 @@ export class MediaSession extends EventTarget {
       const response = await request(this.#endpoint, {
         method: 'POST',
         headers: { 'Content-Type': SDP, ...authHeaders() },
-        body: pc.localDescription.sdp,
+        body: withoutOrphans(pc.localDescription.sdp),
       });
       if (response.status !== 201) throw await toApiError(response);
       const where = response.headers.get('Location');
