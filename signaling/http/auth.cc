@@ -44,10 +44,9 @@ AuthResult check_auth(const HttpOptions& options, AuthAction action, const HttpR
 
 HttpResponse unauthorized(AuthResult result) {
   const bool wrong = result == AuthResult::wrong;
-  HttpResponse response =
-      problem(ProblemType::unauthorized,
-              wrong ? "The bearer token is not valid for this action."
-                    : "Send the token as \"Authorization: Bearer <token>\".");
+  HttpResponse response = problem(ProblemType::unauthorized,
+                                  wrong ? "The bearer token is not valid for this action."
+                                        : "Send the token as \"Authorization: Bearer <token>\".");
   // RFC 6750 §3.1: no error code when the request had no authentication at all.
   response.set("WWW-Authenticate", wrong ? "Bearer realm=\"spillway\", error=\"invalid_token\""
                                          : "Bearer realm=\"spillway\"");

@@ -203,9 +203,8 @@ class ConnectionOf final : public Connection {
   void write(const HttpResponse& response, bool keep, std::string_view id) {
     out_ = serialize(response, keep, owner_.date(), id);
     set_deadline(owner_.limits().response_deadline, Phase::writing);
-    asio::async_write(stream_, asio::buffer(out_), [self = self(), keep](error_code ec, size_t) {
-      self->on_written(ec, keep);
-    });
+    asio::async_write(stream_, asio::buffer(out_),
+                      [self = self(), keep](error_code ec, size_t) { self->on_written(ec, keep); });
   }
 
   void on_written(error_code ec, bool keep) {

@@ -27,10 +27,14 @@ std::string decimal(double value) {
 
 std::string_view name_of(HttpReject reject) {
   constexpr std::array<std::string_view, kHttpRejectCount> names{
-      "connection_limit", "connection_limit_per_ip", "accept_failed", "tls_handshake",
-      "request_deadline", "response_deadline", "bad_request", "header_too_large",
-      "body_too_large", "rate_limit_prefix", "rate_limit_global", "session_guess",
-      "unauthorized", "draining", "host_not_allowed"};
+      "connection_limit",  "connection_limit_per_ip",
+      "accept_failed",     "tls_handshake",
+      "request_deadline",  "response_deadline",
+      "bad_request",       "header_too_large",
+      "body_too_large",    "rate_limit_prefix",
+      "rate_limit_global", "session_guess",
+      "unauthorized",      "draining",
+      "host_not_allowed"};
   return names[static_cast<uint8_t>(reject)];
 }
 

@@ -16,21 +16,21 @@ namespace spillway {
 
 // Why a connection or a request was turned away before it reached control.
 enum class HttpReject : uint8_t {
-  connection_limit,         // max_connections
+  connection_limit,  // max_connections
   connection_limit_per_ip,
-  accept_failed,            // EMFILE and its kin: accepting paused
+  accept_failed,  // EMFILE and its kin: accepting paused
   tls_handshake,
-  request_deadline,         // 408, or closed when nothing was sent
-  response_deadline,        // slow reader
-  bad_request,              // framing: 400
-  header_too_large,         // 431
-  body_too_large,           // 413
-  rate_limit_prefix,        // 429
-  rate_limit_global,        // 503
-  session_guess,            // 429
-  unauthorized,             // 401
-  draining,                 // 503
-  host_not_allowed,         // 421
+  request_deadline,   // 408, or closed when nothing was sent
+  response_deadline,  // slow reader
+  bad_request,        // framing: 400
+  header_too_large,   // 431
+  body_too_large,     // 413
+  rate_limit_prefix,  // 429
+  rate_limit_global,  // 503
+  session_guess,      // 429
+  unauthorized,       // 401
+  draining,           // 503
+  host_not_allowed,   // 421
 };
 inline constexpr uint8_t kHttpRejectCount = 15;
 std::string_view name_of(HttpReject reject);

@@ -26,10 +26,10 @@ struct HttpLimits {
   Nanos request_deadline = seconds(10);
   // To hand the whole response to the kernel; a reader that stops is closed.
   Nanos response_deadline = seconds(10);
-  Nanos idle_timeout = seconds(30);      // between requests of one connection
-  Nanos accept_pause = millis(100);      // after EMFILE and its kin
-  uint32_t header_bytes_max = 8 * 1024;  // more: 431
-  uint32_t body_bytes_max = 64 * 1024;   // more: 413; interop §1.3
+  Nanos idle_timeout = seconds(30);               // between requests of one connection
+  Nanos accept_pause = millis(100);               // after EMFILE and its kin
+  uint32_t header_bytes_max = 8 * 1024;           // more: 431
+  uint32_t body_bytes_max = 64 * 1024;            // more: 413; interop §1.3
   uint32_t requests_per_connection_max = 10'000;  // then Connection: close
 };
 
@@ -50,8 +50,8 @@ struct HttpOptions {
   HttpLimits limits;
 
   // --- WHIP, WHEP --------------------------------------------------------------
-  bool strict_etag = false;  // 428 for trickle without If-Match (C1)
-  bool half_accept = false;  // WHIP: accept an offer with some m-lines refused (H9)
+  bool strict_etag = false;              // 428 for trickle without If-Match (C1)
+  bool half_accept = false;              // WHIP: accept an offer with some m-lines refused (H9)
   std::vector<std::string> ice_servers;  // "stun:host:port", one Link header each (H29)
 
   // --- who may ------------------------------------------------------------------

@@ -60,13 +60,20 @@ std::array<uint8_t, 16> cap_key(const IpAddress& ip) {
 
 std::string_view method_text(HttpMethod method) {
   switch (method) {
-    case HttpMethod::get: return "GET";
-    case HttpMethod::head: return "HEAD";
-    case HttpMethod::post: return "POST";
-    case HttpMethod::patch: return "PATCH";
-    case HttpMethod::del: return "DELETE";
-    case HttpMethod::options: return "OPTIONS";
-    case HttpMethod::other: break;
+    case HttpMethod::get:
+      return "GET";
+    case HttpMethod::head:
+      return "HEAD";
+    case HttpMethod::post:
+      return "POST";
+    case HttpMethod::patch:
+      return "PATCH";
+    case HttpMethod::del:
+      return "DELETE";
+    case HttpMethod::options:
+      return "OPTIONS";
+    case HttpMethod::other:
+      break;
   }
   return "other";
 }
@@ -85,8 +92,8 @@ std::string path_for_log(std::string_view path) {
 
 class Listener::Impl final : public ConnectionOwner, public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& io, const HttpOptions& options, HttpHandler& handler,
-       HttpMetrics& metrics, HttpClock clock)
+  Impl(asio::io_context& io, const HttpOptions& options, HttpHandler& handler, HttpMetrics& metrics,
+       HttpClock clock)
       : options_(options),
         limits_(options.limits),
         handler_(handler),
@@ -151,7 +158,8 @@ Result<void> Listener::Impl::start() {
   if (!tls && !listen->ip.is_loopback() && !options_.insecure_http) {
     return Error{"listen " + options_.listen +
                      ": plain HTTP off loopback needs a TLS certificate and key, or "
-                     "insecure_http=true where something in front speaks TLS", 0};
+                     "insecure_http=true where something in front speaks TLS",
+                 0};
   }
   if (tls) {
     auto context = load_tls_context(options_.tls_certificate, options_.tls_key);
@@ -310,10 +318,10 @@ void Listener::Impl::log_request(const HttpRequest& request, const HttpResponse&
                        request.method == HttpMethod::del;
   const auto level = changes ? spdlog::level::info : spdlog::level::debug;
   if (!spdlog::should_log(level) || !may_log()) return;
-  spdlog::log(level, "http request id={} peer={} method={} path={} status={} bytes_in={} bytes_out={}",
-              request_id, request.peer.to_string(), method_text(request.method),
-              path_for_log(request.path()), response.status, request.body.size(),
-              response.body.size());
+  spdlog::log(
+      level, "http request id={} peer={} method={} path={} status={} bytes_in={} bytes_out={}",
+      request_id, request.peer.to_string(), method_text(request.method),
+      path_for_log(request.path()), response.status, request.body.size(), response.body.size());
 }
 
 void Listener::Impl::log_refusal(const IpAddress& peer, uint16_t status, std::string_view reason,
@@ -326,10 +334,18 @@ void Listener::Impl::log_refusal(const IpAddress& peer, uint16_t status, std::st
 Listener::Listener(asio::io_context& io, const HttpOptions& options, HttpHandler& handler,
                    HttpMetrics& metrics, HttpClock clock)
     : impl_(std::make_shared<Impl>(io, options, handler, metrics, std::move(clock))) {}
-Listener::~Listener() { stop(); }
+Listener::~Listener() {
+  stop();
+}
 
-Result<void> Listener::start() { return impl_->start(); }
-void Listener::stop() { impl_->stop(); }
-uint16_t Listener::bound_port() const { return impl_->bound_port(); }
+Result<void> Listener::start() {
+  return impl_->start();
+}
+void Listener::stop() {
+  impl_->stop();
+}
+uint16_t Listener::bound_port() const {
+  return impl_->bound_port();
+}
 
 }  // namespace spillway

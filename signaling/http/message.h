@@ -24,8 +24,8 @@ struct HttpRequest {
   HttpMethod method = HttpMethod::get;
   std::string_view target;  // as sent: path and query, or "*" for OPTIONS
   std::vector<std::pair<std::string_view, std::string_view>> headers;
-  std::string_view body;    // <= HttpLimits::body_bytes_max
-  IpAddress peer;           // of the TCP connection, not of X-Forwarded-For
+  std::string_view body;  // <= HttpLimits::body_bytes_max
+  IpAddress peer;         // of the TCP connection, not of X-Forwarded-For
 
   // First header of that name, without surrounding blanks.
   std::optional<std::string_view> header(std::string_view name) const;
@@ -35,7 +35,15 @@ struct HttpRequest {
 
 // What a request was for, as a bounded label of metrics.
 enum class HttpRoute : uint8_t {
-  whip, whep, session, layer, api, page, admin, unknown, refused  // refused: never routed
+  whip,
+  whep,
+  session,
+  layer,
+  api,
+  page,
+  admin,
+  unknown,
+  refused  // refused: never routed
 };
 inline constexpr uint8_t kHttpRouteCount = 9;
 std::string_view name_of(HttpRoute route);

@@ -49,15 +49,24 @@ static_assert(ordered());
 
 ProblemType type_of(ApiError::Kind kind) {
   switch (kind) {
-    case ApiError::Kind::not_found: return T::no_such_session;
-    case ApiError::Kind::no_publisher: return T::no_publisher;
-    case ApiError::Kind::already_published: return T::already_published;
-    case ApiError::Kind::unsupported: return T::unsupported_offer;
-    case ApiError::Kind::stale_etag: return T::stale_etag;
-    case ApiError::Kind::overloaded: return T::overloaded;
-    case ApiError::Kind::rate_limited: return T::rate_limited;
-    case ApiError::Kind::draining: return T::draining;
-    case ApiError::Kind::invalid: return T::bad_request;
+    case ApiError::Kind::not_found:
+      return T::no_such_session;
+    case ApiError::Kind::no_publisher:
+      return T::no_publisher;
+    case ApiError::Kind::already_published:
+      return T::already_published;
+    case ApiError::Kind::unsupported:
+      return T::unsupported_offer;
+    case ApiError::Kind::stale_etag:
+      return T::stale_etag;
+    case ApiError::Kind::overloaded:
+      return T::overloaded;
+    case ApiError::Kind::rate_limited:
+      return T::rate_limited;
+    case ApiError::Kind::draining:
+      return T::draining;
+    case ApiError::Kind::invalid:
+      return T::bad_request;
   }
   return T::internal_error;
 }

@@ -46,7 +46,7 @@ inline constexpr uint8_t kProblemTypeCount = 25;
 struct ProblemInfo {
   ProblemType type;
   uint16_t status;
-  std::string_view slug;   // "urn:spillway:problem:" + slug is the type member
+  std::string_view slug;  // "urn:spillway:problem:" + slug is the type member
   std::string_view title;
 };
 const ProblemInfo& info_of(ProblemType type);

@@ -32,7 +32,9 @@ bool is_digits(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-std::string_view view(boost::beast::string_view s) { return {s.data(), s.size()}; }
+std::string_view view(boost::beast::string_view s) {
+  return {s.data(), s.size()};
+}
 
 // What Beast tolerates and another parser in the chain might read differently.
 // `block` is the header section with its last empty line.
@@ -77,8 +79,7 @@ std::optional<Fault> check_header_block(std::string_view block) {
   }
   if (lengths > 1) return Fault{400, "more than one Content-Length"};
   if (codings > 1) return Fault{400, "more than one Transfer-Encoding"};
-  if (lengths != 0 && codings != 0)
-    return Fault{400, "both Content-Length and Transfer-Encoding"};
+  if (lengths != 0 && codings != 0) return Fault{400, "both Content-Length and Transfer-Encoding"};
   if (codings != 0 && !v1_1) return Fault{400, "Transfer-Encoding in HTTP/1.0"};
   if (hosts > 1 || (v1_1 && hosts == 0)) return Fault{400, "not exactly one Host"};
   return std::nullopt;
@@ -95,13 +96,20 @@ Fault fault_of(const boost::beast::error_code& ec) {
 
 HttpMethod method_of(beast_http::verb verb) {
   switch (verb) {
-    case beast_http::verb::get: return HttpMethod::get;
-    case beast_http::verb::head: return HttpMethod::head;
-    case beast_http::verb::post: return HttpMethod::post;
-    case beast_http::verb::patch: return HttpMethod::patch;
-    case beast_http::verb::delete_: return HttpMethod::del;
-    case beast_http::verb::options: return HttpMethod::options;
-    default: return HttpMethod::other;
+    case beast_http::verb::get:
+      return HttpMethod::get;
+    case beast_http::verb::head:
+      return HttpMethod::head;
+    case beast_http::verb::post:
+      return HttpMethod::post;
+    case beast_http::verb::patch:
+      return HttpMethod::patch;
+    case beast_http::verb::delete_:
+      return HttpMethod::del;
+    case beast_http::verb::options:
+      return HttpMethod::options;
+    default:
+      return HttpMethod::other;
   }
 }
 
@@ -128,9 +136,9 @@ struct RequestReader::State {
   explicit State(const HttpLimits& l) : limits(l) {}
 
   HttpLimits limits;
-  std::string in;             // not yet consumed
-  uint64_t wire_bytes = 0;    // consumed by the body of this request, framing included
-  size_t head_scanned = 0;    // of `in`, known not to hold the end of the header
+  std::string in;                // not yet consumed
+  uint64_t wire_bytes = 0;       // consumed by the body of this request, framing included
+  size_t head_scanned = 0;       // of `in`, known not to hold the end of the header
   std::optional<Parser> parser;  // engaged once the header section is complete
   size_t header_fields = 0;
   bool expect_continue = false;
@@ -161,8 +169,7 @@ RequestReader::Status RequestReader::State::read_header() {
   // A TLS ClientHello (0x16) or other noise would otherwise wait for the deadline.
   const char c = in.front();
   const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-  if (!letter && in != "\r")
-    return fail({400, "the first byte is not of a method"});
+  if (!letter && in != "\r") return fail({400, "the first byte is not of a method"});
 
   const auto end = in.find("\r\n\r\n", head_scanned);
   if (end == std::string::npos) {
@@ -244,11 +251,17 @@ RequestReader::Status RequestReader::next() {
   return s.advance();
 }
 
-RequestReader::Status RequestReader::status() const { return state_->status; }
+RequestReader::Status RequestReader::status() const {
+  return state_->status;
+}
 
-bool RequestReader::started() const { return state_->parser || !state_->in.empty(); }
+bool RequestReader::started() const {
+  return state_->parser || !state_->in.empty();
+}
 
-bool RequestReader::take_expect_continue() { return std::exchange(state_->expect_continue, false); }
+bool RequestReader::take_expect_continue() {
+  return std::exchange(state_->expect_continue, false);
+}
 
 HttpRequest RequestReader::request() const {
   const auto& message = state_->parser->get();
@@ -263,8 +276,14 @@ HttpRequest RequestReader::request() const {
   return request;
 }
 
-bool RequestReader::keep_alive() const { return state_->parser->keep_alive(); }
-uint16_t RequestReader::error_status() const { return state_->fault.status; }
-std::string_view RequestReader::error_reason() const { return state_->fault.reason; }
+bool RequestReader::keep_alive() const {
+  return state_->parser->keep_alive();
+}
+uint16_t RequestReader::error_status() const {
+  return state_->fault.status;
+}
+std::string_view RequestReader::error_reason() const {
+  return state_->fault.reason;
+}
 
 }  // namespace spillway

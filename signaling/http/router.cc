@@ -93,12 +93,18 @@ void strip_for_head(HttpResponse& response) {
 
 ProblemType refusal_type(uint16_t status) {
   switch (status) {
-    case 408: return ProblemType::request_timeout;
-    case 413: return ProblemType::body_too_large;
-    case 417: return ProblemType::expectation_failed;
-    case 431: return ProblemType::header_too_large;
-    case 500: return ProblemType::internal_error;
-    default: return ProblemType::bad_request;
+    case 408:
+      return ProblemType::request_timeout;
+    case 413:
+      return ProblemType::body_too_large;
+    case 417:
+      return ProblemType::expectation_failed;
+    case 431:
+      return ProblemType::header_too_large;
+    case 500:
+      return ProblemType::internal_error;
+    default:
+      return ProblemType::bad_request;
   }
 }
 
@@ -194,7 +200,7 @@ HttpResponse ApiRouter::State::endpoint(AuthAction action, std::string_view name
     return problem(ProblemType::draining, "No new sessions: the server is being shut down.",
                    kDrainRetryAfterS);
   }
-  const auto stream = name == "endpoint" ? stream_of_endpoint(options, action, request)
+  const auto stream = name == "endpoint"     ? stream_of_endpoint(options, action, request)
                       : is_stream_name(name) ? std::optional<std::string>(name)
                                              : std::nullopt;
   if (!stream)
@@ -209,7 +215,8 @@ HttpResponse ApiRouter::State::session(std::string_view rest, const HttpRequest&
   const std::string_view id = rest.substr(0, slash);
   const bool layer = slash != std::string_view::npos;
   if (layer && rest.substr(slash) != "/layer")
-    return problem(ProblemType::no_such_resource, "Sessions are at /w/{id}, layers at /w/{id}/layer.");
+    return problem(ProblemType::no_such_resource,
+                   "Sessions are at /w/{id}, layers at /w/{id}/layer.");
   const std::string_view methods = layer ? kLayerMethods : kSessionMethods;
 
   bool changes = false;
@@ -252,7 +259,8 @@ HttpResponse ApiRouter::State::session(std::string_view rest, const HttpRequest&
     // an owner from ending a session.
     if (const uint32_t wait = guesses_by_prefix.take(client, now)) {
       metrics.count_reject(HttpReject::session_guess);
-      HttpResponse response = problem(ProblemType::rate_limited, "Too many unknown sessions.", wait);
+      HttpResponse response =
+          problem(ProblemType::rate_limited, "Too many unknown sessions.", wait);
       response.close = true;
       return response;
     }
@@ -290,7 +298,8 @@ HttpResponse ApiRouter::State::api(std::string_view rest, const HttpRequest& req
 HttpResponse ApiRouter::State::page(std::string_view path, const HttpRequest& request) {
   const auto found = options.pages ? find_page(path) : std::nullopt;
   if (!found)
-    return problem(ProblemType::no_such_resource, "See /whip/{stream}, /whep/{stream}, /api/streams.");
+    return problem(ProblemType::no_such_resource,
+                   "See /whip/{stream}, /whep/{stream}, /api/streams.");
   if (request.method == HttpMethod::options) return options_ok(kReadMethods);
   if (request.method != HttpMethod::get && request.method != HttpMethod::head)
     return not_allowed(kReadMethods);
@@ -317,7 +326,8 @@ HttpResponse ApiRouter::State::dispatch(const HttpRequest& request, const IpAddr
     if (!path.starts_with(prefix)) continue;
     const std::string_view name = path.substr(prefix.size());
     if (name.empty() || name.find('/') != std::string_view::npos)
-      return routed(route, problem(ProblemType::no_such_resource, "One path segment names the stream."));
+      return routed(route,
+                    problem(ProblemType::no_such_resource, "One path segment names the stream."));
     return routed(route, endpoint(action, name, request, client));
   }
   if (path.starts_with("/w/")) {
@@ -358,7 +368,9 @@ HttpResponse ApiRouter::refuse(uint16_t status, std::string_view reason) {
   return response;
 }
 
-void ApiRouter::begin_drain() { state_->draining = true; }
+void ApiRouter::begin_drain() {
+  state_->draining = true;
+}
 
 AdminRouter::AdminRouter(const HttpOptions& options, ControlApi& control, const HttpMetrics& http)
     : options_(options), control_(control), http_(http) {}
@@ -368,7 +380,8 @@ HttpResponse AdminRouter::handle(const HttpRequest& request) {
     const std::string_view path = request.path();
     const bool known = path == "/healthz" || path == "/readyz" || path == "/metrics";
     if (!host_allowed(options_, request))
-      return problem(ProblemType::wrong_host, "The Host header names none of the configured hosts.");
+      return problem(ProblemType::wrong_host,
+                     "The Host header names none of the configured hosts.");
     if (!known) return problem(ProblemType::no_such_resource, "See /healthz, /readyz, /metrics.");
     if (request.method == HttpMethod::options) return options_ok(kReadMethods);
     if (request.method != HttpMethod::get && request.method != HttpMethod::head)

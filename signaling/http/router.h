@@ -25,8 +25,7 @@ namespace spillway {
 class ApiRouter final : public HttpHandler {
  public:
   // `options`, `control` and `metrics` outlive the router.
-  ApiRouter(const HttpOptions& options, ControlApi& control, HttpMetrics& metrics,
-            HttpClock clock);
+  ApiRouter(const HttpOptions& options, ControlApi& control, HttpMetrics& metrics, HttpClock clock);
   ~ApiRouter() override;
 
   HttpResponse handle(const HttpRequest& request) override;

@@ -23,11 +23,21 @@ HttpServer::HttpServer(boost::asio::io_context& io, HttpOptions options, Control
     : parts_(std::make_unique<Parts>(io, std::move(options), control, std::move(clock))) {}
 HttpServer::~HttpServer() = default;
 
-Result<void> HttpServer::start() { return parts_->listener.start(); }
-void HttpServer::begin_drain() { parts_->router.begin_drain(); }
-void HttpServer::stop() { parts_->listener.stop(); }
-uint16_t HttpServer::bound_port() const { return parts_->listener.bound_port(); }
-const HttpMetrics& HttpServer::metrics() const { return parts_->metrics; }
+Result<void> HttpServer::start() {
+  return parts_->listener.start();
+}
+void HttpServer::begin_drain() {
+  parts_->router.begin_drain();
+}
+void HttpServer::stop() {
+  parts_->listener.stop();
+}
+uint16_t HttpServer::bound_port() const {
+  return parts_->listener.bound_port();
+}
+const HttpMetrics& HttpServer::metrics() const {
+  return parts_->metrics;
+}
 
 struct AdminServer::Parts {
   Parts(boost::asio::io_context& io, HttpOptions o, ControlApi& control, const HttpMetrics& http,
@@ -48,8 +58,14 @@ AdminServer::AdminServer(boost::asio::io_context& io, HttpOptions options, Contr
     : parts_(std::make_unique<Parts>(io, std::move(options), control, http, std::move(clock))) {}
 AdminServer::~AdminServer() = default;
 
-Result<void> AdminServer::start() { return parts_->listener.start(); }
-void AdminServer::stop() { parts_->listener.stop(); }
-uint16_t AdminServer::bound_port() const { return parts_->listener.bound_port(); }
+Result<void> AdminServer::start() {
+  return parts_->listener.start();
+}
+void AdminServer::stop() {
+  parts_->listener.stop();
+}
+uint16_t AdminServer::bound_port() const {
+  return parts_->listener.bound_port();
+}
 
 }  // namespace spillway

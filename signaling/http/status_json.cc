@@ -46,7 +46,9 @@ void add_counters(Object& o, const Counted& c) {
   o.number("tx_bytes", c.tx_bytes);
 }
 
-void write_text(std::string& out, const std::string& text) { append_json_string(out, text); }
+void write_text(std::string& out, const std::string& text) {
+  append_json_string(out, text);
+}
 
 void write_track(std::string& out, const TrackDescription& track) {
   Object o(out);

@@ -34,11 +34,15 @@ Result<std::shared_ptr<boost::asio::ssl::context>> load_tls_context(
 
   boost::system::error_code ec;
   context->use_certificate_chain_file(certificate_file, ec);
-  if (ec) return Error{"TLS certificate " + certificate_file + ": " + ec.message() +
-                           "; it must be a readable PEM chain, the server's own first", 0};
+  if (ec)
+    return Error{"TLS certificate " + certificate_file + ": " + ec.message() +
+                     "; it must be a readable PEM chain, the server's own first",
+                 0};
   context->use_private_key_file(key_file, ssl::context::pem, ec);
-  if (ec) return Error{"TLS key " + key_file + ": " + ec.message() +
-                           "; it must be the readable PEM key of " + certificate_file, 0};
+  if (ec)
+    return Error{"TLS key " + key_file + ": " + ec.message() +
+                     "; it must be the readable PEM key of " + certificate_file,
+                 0};
   if (SSL_CTX_check_private_key(raw) != 1)
     return Error{"TLS key " + key_file + " does not belong to " + certificate_file, 0};
   return context;

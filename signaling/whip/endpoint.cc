@@ -35,8 +35,8 @@ HttpResponse unsupported_type() {
 
 }  // namespace
 
-HttpResponse post_offer(const ResourceContext& context, AuthAction action,
-                        std::string_view stream, const HttpRequest& request) {
+HttpResponse post_offer(const ResourceContext& context, AuthAction action, std::string_view stream,
+                        const HttpRequest& request) {
   const AuthResult auth = check_auth(context.options, action, request);
   if (auth != AuthResult::ok) return unauthorized(auth);
   const bool publish = action == AuthAction::publish;
@@ -52,9 +52,9 @@ HttpResponse post_offer(const ResourceContext& context, AuthAction action,
 
   const auto offer = parse_sdp(request.body);
   if (!offer) return problem(ProblemType::bad_sdp, offer.error().text);
-  const PlanResult planned =
-      publish ? plan_publish(*offer, PublishOptions{context.options.half_accept})
-              : plan_watch(*offer, context.control.describe_stream(stream));
+  const PlanResult planned = publish
+                                 ? plan_publish(*offer, PublishOptions{context.options.half_accept})
+                                 : plan_watch(*offer, context.control.describe_stream(stream));
   if (const auto* refusal = std::get_if<Refusal>(&planned)) {
     return problem(refusal->kind == Refusal::Kind::malformed ? ProblemType::bad_sdp
                                                              : ProblemType::unsupported_offer,

@@ -15,8 +15,8 @@ namespace json = boost::json;
 
 // Selectors of the extension that would need us to look into the codec.
 constexpr std::array<std::string_view, 7> kUnsupported{
-    "spatialLayerId", "temporalLayerId",     "maxSpatialLayerId", "maxTemporalLayerId",
-    "maxWidth",       "maxHeight", "maxBitrate"};
+    "spatialLayerId", "temporalLayerId", "maxSpatialLayerId", "maxTemporalLayerId",
+    "maxWidth",       "maxHeight",       "maxBitrate"};
 
 struct LayerWish {
   std::string mid;  // empty: the session's video
@@ -51,8 +51,8 @@ std::optional<std::string> media_id(const json::value& id, const std::vector<std
 
 HttpResponse post_layer(const ResourceContext& context, std::string_view id,
                         const ControlApi::IceState& ice, const HttpRequest& request) {
-  const AuthResult auth = check_auth(
-      context.options, ice.publisher ? AuthAction::publish : AuthAction::watch, request);
+  const AuthResult auth =
+      check_auth(context.options, ice.publisher ? AuthAction::publish : AuthAction::watch, request);
   if (auth != AuthResult::ok) return unauthorized(auth);
   if (ice.publisher)
     return problem(ProblemType::unsupported_layer, "Only a viewer chooses a layer.");

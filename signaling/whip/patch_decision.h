@@ -31,14 +31,14 @@ enum class EtagMatch : uint8_t { absent, any, current, other };
 EtagMatch match_etag(bool present, std::string_view value, std::string_view current_etag);
 
 struct PatchInput {
-  bool is_fragment = false;      // Content-Type is application/trickle-ice-sdpfrag
-  bool parsed = false;           // the body is a well-formed fragment
-  std::string_view ufrag;        // of the body; empty = absent
+  bool is_fragment = false;  // Content-Type is application/trickle-ice-sdpfrag
+  bool parsed = false;       // the body is a well-formed fragment
+  std::string_view ufrag;    // of the body; empty = absent
   std::string_view pwd;
   std::string_view current_ufrag;  // the remote side of the current ICE session
   std::string_view current_pwd;
   EtagMatch if_match = EtagMatch::absent;
-  bool strict = false;           // HttpOptions::strict_etag
+  bool strict = false;  // HttpOptions::strict_etag
 };
 PatchAction decide_patch(const PatchInput& in);
 

@@ -22,8 +22,8 @@ struct ResourceContext {
 };
 
 // POST of an SDP offer: 201 with the answer, Location, ETag, Accept-Patch, Link.
-HttpResponse post_offer(const ResourceContext& context, AuthAction action,
-                        std::string_view stream, const HttpRequest& request);
+HttpResponse post_offer(const ResourceContext& context, AuthAction action, std::string_view stream,
+                        const HttpRequest& request);
 
 // PATCH /w/{id}: trickle or ICE restart (patch_decision.h).
 HttpResponse patch_session(const ResourceContext& context, std::string_view id,
