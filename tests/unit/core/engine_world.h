@@ -25,8 +25,9 @@ class TestPeer;
 
 class World {
  public:
-  explicit World(uint32_t worker_count = 1)
+  explicit World(uint32_t worker_count = 1, SrtpBackend srtp_backend = SrtpBackend::openssl)
       : workers(worker_count),
+        backend(srtp_backend),
         states_memory(uint64_t{kMaxSessions} * sizeof(abi::SessionState)),
         publishers_memory(uint64_t{kMaxSessions} * sizeof(abi::PublisherState)) {
     for (size_t i = 0; i < secret.bytes.size(); ++i) secret.bytes[i] = static_cast<uint8_t>(i * 7);
@@ -108,6 +109,7 @@ class World {
   };
 
   uint32_t workers;
+  SrtpBackend backend;
   IceSecret secret;
   Nanos now = seconds(100);
   TxBatch tx;
@@ -123,7 +125,7 @@ class World {
   void start() {
     shared = std::make_unique<SharedCore>(workers, 16, 16);
     for (uint32_t w = 0; w < workers; ++w) {
-      srtp.push_back(std::move(*SrtpEngine::create(SrtpBackend::openssl)));
+      srtp.push_back(std::move(*SrtpEngine::create(backend)));
       EngineOptions o;
       o.worker = w;
       o.ice_secret = secret;
@@ -169,7 +171,7 @@ class TestPeer {
   TestPeer(World& in_world, uint32_t in_slot, abi::SessionRole role, uint32_t track = 5,
            uint32_t layers = 1)
       : world(in_world), slot(in_slot), srtp(std::move(*SrtpEngine::create(SrtpBackend::openssl))) {
-    path = {endpoint(static_cast<uint8_t>(slot + 1), static_cast<uint16_t>(4000 + slot)),
+    path = {endpoint(static_cast<uint8_t>(slot % 100 + 1), static_cast<uint16_t>(4000 + slot)),
             endpoint(200, 3478)};
     World::Entry& e = world.table[slot];
     abi::SessionConfig& c = e.config;
