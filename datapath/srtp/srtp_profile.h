@@ -15,6 +15,7 @@
 #include "datapath/base/bytes.h"
 #include "datapath/base/limits.h"
 #include "datapath/base/media.h"
+#include "datapath/proto/rtp.h"
 
 namespace spillway {
 
@@ -25,7 +26,6 @@ enum class SrtpStreamKind : uint8_t { rtp = 0, rtcp = 1 };
 inline constexpr uint64_t kSrtpIndexLimit = uint64_t{1} << 48;
 inline constexpr uint32_t kSrtcpIndexLimit = uint32_t{1} << 31;
 
-inline constexpr uint32_t kRtpFixedHeaderBytes = 12;
 inline constexpr uint32_t kRtcpFixedHeaderBytes = 8;  // the part SRTCP leaves clear
 inline constexpr uint32_t kSrtcpIndexBytes = 4;       // E | 31-bit index
 
