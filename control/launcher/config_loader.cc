@@ -1,5 +1,6 @@
 #include "control/launcher/config_loader.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,6 +17,14 @@ namespace spillway {
 namespace {
 
 const ConfigOrigin kDefaultOrigin;
+
+// What is wrong and where, so that messages come in the order of the file.
+struct Fault {
+  uint32_t line;
+  uint32_t column;
+  std::string text;
+};
+using Faults = std::vector<Fault>;
 
 std::string place_of(const std::string& name, const toml::source_region& where) {
   return name + ":" + std::to_string(where.begin.line) + ":" + std::to_string(where.begin.column);
@@ -65,25 +74,28 @@ std::optional<ConfigValue> value_of(const ConfigKey& key, const toml::node& node
   return out;
 }
 
+void add(Faults& faults, const toml::source_region& where, std::string text) {
+  faults.push_back({where.begin.line, where.begin.column, std::move(text)});
+}
+
 void load_node(const toml::key& name, const toml::node& node, const std::string& path,
-               const std::string& file, LoadedConfig& out) {
+               const std::string& file, LoadedConfig& out, Faults& faults) {
   const ConfigKey* key = find_config_key(path);
   if (!key) {
-    out.errors.push_back(place_of(file, name.source()) + ": unknown key " + path +
-                         did_you_mean(path));
+    add(faults, name.source(), "unknown key " + path + did_you_mean(path));
     return;
   }
-  const std::string place = place_of(file, node.source());
   const auto value = value_of(*key, node);
   if (!value) {
-    out.errors.push_back(place + ": " + path + ": expected " + expected_text(*key) + ", got " +
-                         (node.is_integer() ? "a negative number" : kind_text(node)));
+    add(faults, node.source(),
+        path + ": expected " + expected_text(*key) + ", got " +
+            (node.is_integer() ? "a negative number" : kind_text(node)));
     return;
   }
   if (auto ok = set_value(out.config, *key, *value); !ok)
-    out.errors.push_back(place + ": " + path + ": " + ok.error().text);
+    add(faults, node.source(), path + ": " + ok.error().text);
   else
-    out.origins[path] = {ConfigSource::file, place};
+    out.origins[path] = {ConfigSource::file, place_of(file, node.source())};
 }
 
 bool is_section(std::string_view name) {
@@ -215,19 +227,27 @@ void load_toml(std::string_view text, const std::string& name, LoadedConfig& out
                          std::string(parsed.error().description()));
     return;
   }
+  Faults faults;
   for (const auto& [key, node] : parsed.table()) {
     const std::string path(key.str());
     const toml::table* section = node.as_table();
     if (section && is_section(path)) {
       for (const auto& [inner_key, inner] : *section)
-        load_node(inner_key, inner, path + "." + std::string(inner_key.str()), name, out);
+        load_node(inner_key, inner, path + "." + std::string(inner_key.str()), name, out, faults);
     } else if (section && !find_config_key(path)) {
-      out.errors.push_back(place_of(name, key.source()) + ": unknown section [" + path +
-                           "]; known are " + section_names());
+      add(faults, key.source(), "unknown section [" + path + "]; known are " + section_names());
+    } else if (is_section(path) && !find_config_key(path)) {
+      add(faults, key.source(), path + " is a section: expected [" + path + "] and keys below it");
     } else {
-      load_node(key, node, path, name, out);
+      load_node(key, node, path, name, out, faults);
     }
   }
+  std::stable_sort(faults.begin(), faults.end(), [](const Fault& a, const Fault& b) {
+    return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+  });
+  for (const Fault& f : faults)
+    out.errors.push_back(name + ":" + std::to_string(f.line) + ":" + std::to_string(f.column) +
+                         ": " + f.text);
 }
 
 LoadedConfig load_config(const ConfigInput& input, bool environment_checks) {
