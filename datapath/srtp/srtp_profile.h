@@ -15,7 +15,7 @@
 #include "datapath/base/bytes.h"
 #include "datapath/base/limits.h"
 #include "datapath/base/media.h"
-#include "datapath/proto/rtp.h"
+#include "datapath/proto/rtp.h"  // kRtpFixedHeaderBytes
 
 namespace spillway {
 
