@@ -219,14 +219,15 @@ TEST(Stun, FingerprintMustBeLast) {
 }
 
 TEST(Stun, OfRepeatedAttributesTheFirstCounts) {
-  auto m = parse_stun(Message()
-                          .username("a:b")
-                          .username("c:d")
-                          .add(0x0024, hex("00000001"))
-                          .add(0x0024, hex("00000002"))
-                          .add(0x802a, hex("0000000000000003"))
-                          .add(0x8029, hex("0000000000000004"))
-                          .bytes());
+  Buffer b = Message()
+                 .username("a:b")
+                 .username("c:d")
+                 .add(0x0024, hex("00000001"))
+                 .add(0x0024, hex("00000002"))
+                 .add(0x802a, hex("0000000000000003"))
+                 .add(0x8029, hex("0000000000000004"))
+                 .bytes();
+  auto m = parse_stun(b);
   ASSERT_TRUE(m);
   EXPECT_EQ(m->username, "a:b");
   EXPECT_EQ(m->priority, 1u);
