@@ -285,14 +285,16 @@ HttpResponse ApiRouter::State::api(std::string_view rest, const HttpRequest& req
   const AuthResult auth = check_auth(options, AuthAction::watch, request);
   if (auth != AuthResult::ok) return unauthorized(auth);
 
+  // Addresses of viewers and what the machine runs on are for those who proved
+  // who they are or sit on it.
+  const bool show_all = !options.watch_tokens.empty() || client.is_loopback();
   const std::vector<StreamStatus> streams = control.streams();
-  if (list) return json(streams_json(streams));
+  if (list) return json(streams_json(streams, control.health(), show_all));
   const auto stream = std::find_if(streams.begin(), streams.end(),
                                    [&](const StreamStatus& s) { return s.name == name; });
   if (stream == streams.end())
     return problem(ProblemType::no_such_stream, "Nobody publishes it or waits for it.");
-  const bool show_remotes = !options.watch_tokens.empty() || client.is_loopback();
-  return json(stream_json(*stream, control.sessions(name), show_remotes));
+  return json(stream_json(*stream, control.sessions(name), show_all));
 }
 
 HttpResponse ApiRouter::State::page(std::string_view path, const HttpRequest& request) {

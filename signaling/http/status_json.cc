@@ -80,9 +80,23 @@ void add_stream(Object& o, const StreamStatus& stream) {
   o.array("layers", stream.layers, write_layer);
 }
 
+void add_health(Object& o, const Health& health, bool show_machine) {
+  o.boolean("control_ok", health.control_ok);
+  o.boolean("datapath_ok", health.datapath_ok);
+  o.boolean("draining", health.draining);
+  o.number("uptime_ms", health.uptime_ms);
+  if (!show_machine) return;
+  o.text("io_backend", health.io_backend);
+  o.text("io_note", health.io_note);
+  o.text("srtp_backend", health.srtp_backend);
+  o.number("workers", health.workers);
+  o.number("datapath_restarts", health.datapath_restarts);
+}
+
 }  // namespace
 
-std::string streams_json(const std::vector<StreamStatus>& streams) {
+std::string streams_json(const std::vector<StreamStatus>& streams, const Health& health,
+                         bool show_machine) {
   std::string out;
   Object o(out);
   o.array("streams", streams, [](std::string& to, const StreamStatus& stream) {
@@ -90,6 +104,9 @@ std::string streams_json(const std::vector<StreamStatus>& streams) {
     add_stream(s, stream);
     s.end();
   });
+  Object h(o.key("health"));
+  add_health(h, health, show_machine);
+  h.end();
   o.end();
   out += '\n';
   return out;
@@ -121,15 +138,7 @@ std::string health_json(const Health& health, const std::vector<std::string>& re
   o.text("status", reasons.empty() ? "ready" : "unavailable");
   o.array("reasons", reasons, write_text);
   o.array("degraded", degraded, write_text);
-  o.boolean("control_ok", health.control_ok);
-  o.boolean("datapath_ok", health.datapath_ok);
-  o.boolean("draining", health.draining);
-  o.text("io_backend", health.io_backend);
-  o.text("io_note", health.io_note);
-  o.text("srtp_backend", health.srtp_backend);
-  o.number("workers", health.workers);
-  o.number("datapath_restarts", health.datapath_restarts);
-  o.number("uptime_ms", health.uptime_ms);
+  add_health(o, health, true);
   o.end();
   out += '\n';
   return out;

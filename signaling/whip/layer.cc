@@ -95,7 +95,8 @@ HttpResponse post_layer(const ResourceContext& context, std::string_view id,
     }
   }
   if (const auto error = context.control.select_layer(id, wish.mid, wish.rid)) {
-    if (error->kind == ApiError::Kind::unsupported)
+    // The request was well-formed: what is wrong with it is the layer.
+    if (error->kind == ApiError::Kind::unsupported || error->kind == ApiError::Kind::invalid)
       return problem(ProblemType::unsupported_layer, error->detail);
     return problem_from(*error);
   }

@@ -267,6 +267,10 @@ TEST_F(LayerTest, BadBodiesAreRefusedWithoutAskingControl) {
 TEST_F(LayerTest, ControlsRefusalAndPublishersAre422) {
   control.layer_error = ApiError{ApiError::Kind::unsupported, "no such layer", 0};
   EXPECT_EQ(layer(R"({"rid":"zz"})").status, 422);
+  control.layer_error = ApiError{ApiError::Kind::invalid, "no such layer", 0};
+  EXPECT_EQ(type_of(layer(R"({"rid":"zz"})")), "unsupported-layer");
+  control.layer_error = ApiError{ApiError::Kind::no_publisher, "nobody", 3};
+  EXPECT_EQ(layer(R"({"rid":"h"})").status, 409);
   url_ = session(true);
   EXPECT_EQ(layer(R"({"rid":"h"})").status, 422);
 }
