@@ -1,11 +1,11 @@
 #include "control/config_check.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "datapath/base/endpoint.h"
 
@@ -25,19 +25,23 @@ void check_http(const Config::Http& http, std::vector<ConfigProblem>& out) {
   if (key && !certificate)
     out.push_back({"http.tls_certificate", "http.tls_key is set but http.tls_certificate is not"});
   if (!certificate && !key && !http.insecure_http && !is_loopback(http.listen))
-    out.push_back({"http.listen",
-                   "plain HTTP on " + http.listen +
-                       " would carry tokens and session secrets in the clear: set "
-                       "http.tls_certificate and http.tls_key, listen on 127.0.0.1, or set "
-                       "http.insecure_http if a proxy in front speaks TLS"});
+    out.push_back(
+        {"http.listen", "plain HTTP on " + http.listen +
+                            " would carry tokens and session secrets in the clear: set "
+                            "http.tls_certificate and http.tls_key, listen on 127.0.0.1, or set "
+                            "http.insecure_http if a proxy in front speaks TLS"});
   if (http.listen == http.admin_listen)
     out.push_back({"http.admin_listen", "http.listen and http.admin_listen are both " +
                                             http.listen + ": give them different ports"});
   if (!is_loopback(http.admin_listen))
     out.push_back({"http.admin_listen",
-                   "the admin listener has no authentication; everybody who reaches " +
-                       http.admin_listen + " can read the metrics",
-                   false});
+                   "the admin listener has neither TLS nor authentication; everybody who "
+                   "reaches " +
+                       http.admin_listen + " can read the metrics" +
+                       (http.insecure_http ? ""
+                                           : ": listen on 127.0.0.1, or set "
+                                             "http.insecure_http if that is meant"),
+                   !http.insecure_http});
   if (http.max_connections_per_ip > http.max_connections)
     out.push_back({"http.max_connections_per_ip",
                    "greater than http.max_connections and therefore without effect", false});
@@ -49,8 +53,9 @@ void check_media(const Config::Media& media, std::vector<ConfigProblem>& out) {
   for (const std::string& text : media.bind)
     if (const auto ip = IpAddress::parse(text)) ++(ip->is_v4() ? v4 : v6);
   if (v4 > 1 || v6 > 1)
-    out.push_back({"media.bind", "at most one IPv4 and one IPv6 address; leave it empty to "
-                                 "receive on all"});
+    out.push_back({"media.bind",
+                   "at most one IPv4 and one IPv6 address; leave it empty to "
+                   "receive on all"});
   for (const std::string& text : media.advertise) {
     const auto ip = IpAddress::parse(text);
     if (ip && ip->unspecified())
@@ -76,8 +81,8 @@ void check_sessions(const Config& config, std::vector<ConfigProblem>& out) {
                    "greater than sessions.posts_per_second and therefore without effect", false});
   for (const std::string& token : config.auth.publish_tokens)
     if (token.size() < 8) {
-      out.push_back({"auth.publish_tokens", "a token of fewer than 8 characters can be guessed",
-                     false});
+      out.push_back(
+          {"auth.publish_tokens", "a token of fewer than 8 characters can be guessed", false});
       break;
     }
 }
@@ -111,8 +116,8 @@ std::vector<ConfigProblem> check_environment(const Config& config) {
   if (::sched_getaffinity(0, sizeof usable, &usable) == 0)
     for (uint32_t cpu : config.media.cpus)
       if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &usable))
-        out.push_back({"media.cpus",
-                       "CPU " + std::to_string(cpu) + " does not exist or is not ours to use"});
+        out.push_back(
+            {"media.cpus", "CPU " + std::to_string(cpu) + " does not exist or is not ours to use"});
   return out;
 }
 

@@ -1,10 +1,10 @@
 #include "control/config_json.h"
 
+#include <unistd.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <cerrno>
-#include <unistd.h>
 
 #include "control/config_table.h"
 
@@ -81,8 +81,7 @@ Result<Config> config_from_json(std::string_view text) {
     const ConfigKey* key = find_config_key(name);
     if (!key) return Error{"configuration JSON: unknown key " + name};
     const auto value = from_json(*key, entry.value());
-    if (!value)
-      return Error{"configuration JSON: " + name + ": expected " + expected_text(*key)};
+    if (!value) return Error{"configuration JSON: " + name + ": expected " + expected_text(*key)};
     if (auto ok = set_value(config, *key, *value); !ok)
       return Error{"configuration JSON: " + name + ": " + ok.error().text};
   }

@@ -3,8 +3,9 @@
 // config_table.h present. Reading is strict (unknown key, wrong type or range are
 // errors) except that an absent key keeps its default. No exceptions.
 //
-// In what the children get, media.workers and media.port are the numbers in force:
-// never 0.
+// In what the children get, media.workers and media.port are the numbers in force (never
+// 0), and media.advertise names the addresses to offer (never empty unless there is
+// none).
 #pragma once
 
 #include <string>

@@ -174,16 +174,16 @@ bool is_ice_uri(std::string_view text) {
 }
 
 bool printable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
 }
 
 bool text_fits(const ConfigKey& key, std::string_view text) {
   if (text.size() > kTextBytesMax || !printable(text)) return false;
   switch (key.form) {
     case TextForm::any:
-    case TextForm::path: return true;
+    case TextForm::path:
+      return true;
     case TextForm::choice: {
       const auto choices = split(key.choices, '|');
       return std::find(choices.begin(), choices.end(), text) != choices.end();
@@ -192,31 +192,44 @@ bool text_fits(const ConfigKey& key, std::string_view text) {
       const auto e = Endpoint::parse(text);
       return e && e->valid();
     }
-    case TextForm::address: return IpAddress::parse(text).has_value();
-    case TextForm::prefix: return is_prefix(text);
-    case TextForm::origin: return is_origin(text);
-    case TextForm::token: return is_token(text);
-    case TextForm::ice_uri: return is_ice_uri(text);
+    case TextForm::address:
+      return IpAddress::parse(text).has_value();
+    case TextForm::prefix:
+      return is_prefix(text);
+    case TextForm::origin:
+      return is_origin(text);
+    case TextForm::token:
+      return is_token(text);
+    case TextForm::ice_uri:
+      return is_ice_uri(text);
   }
   return false;
 }
 
 std::string form_text(const ConfigKey& key) {
   switch (key.form) {
-    case TextForm::any: return "text of at most 4096 printable bytes";
-    case TextForm::path: return "a file name";
+    case TextForm::any:
+      return "text of at most 4096 printable bytes";
+    case TextForm::path:
+      return "a file name";
     case TextForm::choice: {
       std::string out = "one of";
       for (std::string_view c : split(key.choices, '|')) out += " " + std::string(c) + ",";
       out.pop_back();
       return out;
     }
-    case TextForm::endpoint: return "a numeric address:port such as 127.0.0.1:8080 or [::1]:8080";
-    case TextForm::address: return "a numeric address such as 192.0.2.1 or 2001:db8::1";
-    case TextForm::prefix: return "a numeric address or prefix such as 10.0.0.0/8";
-    case TextForm::origin: return "\"*\" or an origin such as https://example.org";
-    case TextForm::token: return "a token of at most 256 letters, digits and -._~+/, = at its end";
-    case TextForm::ice_uri: return "a URI such as stun:stun.example.org:3478";
+    case TextForm::endpoint:
+      return "a numeric address:port such as 127.0.0.1:8080 or [::1]:8080";
+    case TextForm::address:
+      return "a numeric address such as 192.0.2.1 or 2001:db8::1";
+    case TextForm::prefix:
+      return "a numeric address or prefix such as 10.0.0.0/8";
+    case TextForm::origin:
+      return "\"*\" or an origin such as https://example.org";
+    case TextForm::token:
+      return "a token of at most 256 letters, digits and -._~+/, = at its end";
+    case TextForm::ice_uri:
+      return "a URI such as stun:stun.example.org:3478";
   }
   return {};
 }
@@ -242,7 +255,8 @@ Error expected(const ConfigKey& key, const std::string& got) {
 bool value_fits(const ConfigKey& key, const ConfigValue& value) {
   auto number = [&](uint64_t n) { return n >= key.min && n <= key.max; };
   switch (kind_of(key)) {
-    case Kind::boolean: return std::holds_alternative<bool>(value);
+    case Kind::boolean:
+      return std::holds_alternative<bool>(value);
     case Kind::number: {
       const auto* n = std::get_if<uint64_t>(&value);
       return n && number(*n);
@@ -256,9 +270,8 @@ bool value_fits(const ConfigKey& key, const ConfigValue& value) {
     case Kind::text_list: {
       const auto* list = std::get_if<TextList>(&value);
       return list && list->size() <= kListItemsMax &&
-             std::all_of(list->begin(), list->end(), [&](const std::string& t) {
-               return !t.empty() && text_fits(key, t);
-             });
+             std::all_of(list->begin(), list->end(),
+                         [&](const std::string& t) { return !t.empty() && text_fits(key, t); });
     }
     case Kind::number_list: {
       const auto* list = std::get_if<NumberList>(&value);
@@ -311,7 +324,9 @@ std::string bracketed(const List& list, Write write) {
 
 }  // namespace
 
-std::span<const ConfigKey> config_keys() { return kKeys; }
+std::span<const ConfigKey> config_keys() {
+  return kKeys;
+}
 
 const ConfigKey* find_config_key(std::string_view name) {
   for (const ConfigKey& key : kKeys)
@@ -349,26 +364,38 @@ std::string environment_name(const ConfigKey& key) {
   return out;
 }
 
-std::string flag_name(const ConfigKey& key) { return "--" + std::string(key.name); }
+std::string flag_name(const ConfigKey& key) {
+  return "--" + std::string(key.name);
+}
 
 std::string expected_text(const ConfigKey& key) {
   switch (kind_of(key)) {
-    case Kind::boolean: return "true or false";
-    case Kind::number: return "a number " + range_text(key);
-    case Kind::text: return form_text(key);
-    case Kind::text_list: return "a list, each " + form_text(key);
-    case Kind::number_list: return "a list of numbers " + range_text(key);
+    case Kind::boolean:
+      return "true or false";
+    case Kind::number:
+      return "a number " + range_text(key);
+    case Kind::text:
+      return form_text(key);
+    case Kind::text_list:
+      return "a list, each " + form_text(key);
+    case Kind::number_list:
+      return "a list of numbers " + range_text(key);
   }
   return {};
 }
 
 std::string type_text(const ConfigKey& key) {
   switch (kind_of(key)) {
-    case Kind::boolean: return "boolean";
-    case Kind::number: return "number";
-    case Kind::text: return "text";
-    case Kind::text_list: return "list of texts";
-    case Kind::number_list: return "list of numbers";
+    case Kind::boolean:
+      return "boolean";
+    case Kind::number:
+      return "number";
+    case Kind::text:
+      return "text";
+    case Kind::text_list:
+      return "list of texts";
+    case Kind::number_list:
+      return "list of numbers";
   }
   return {};
 }
@@ -390,7 +417,9 @@ ConfigValue get_value(const Config& config, const ConfigKey& key) {
       key.field);
 }
 
-ConfigValue default_value(const ConfigKey& key) { return get_value(Config{}, key); }
+ConfigValue default_value(const ConfigKey& key) {
+  return get_value(Config{}, key);
+}
 
 Result<void> set_value(Config& config, const ConfigKey& key, const ConfigValue& value) {
   if (!value_fits(key, value)) return expected(key, toml_text(value));
@@ -434,7 +463,9 @@ Result<ConfigValue> parse_text_value(const ConfigKey& key, std::string_view text
       value = *n;
       break;
     }
-    case Kind::text: value = std::string(text); break;
+    case Kind::text:
+      value = std::string(text);
+      break;
     case Kind::text_list: {
       TextList list;
       for (std::string_view item : split(text, ',')) list.emplace_back(trimmed(item));

@@ -47,7 +47,7 @@ using ConfigField = std::variant<bool& (*)(Config&), uint16_t& (*)(Config&), uin
 struct ConfigKey {
   std::string_view name;  // "section.key", or "key" at the top level
   ConfigField field;
-  uint64_t min = 0;       // of numbers, and of each number of a list
+  uint64_t min = 0;  // of numbers, and of each number of a list
   uint64_t max = 0;
   TextForm form = TextForm::any;
   std::string_view choices = {};  // "auto|uring|mmsg"

@@ -1,15 +1,15 @@
 #include "control/launcher/child_process.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <csignal>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 
 #include "datapath/io/unique_fd.h"
 
@@ -119,8 +119,7 @@ Result<pid_t> spawn_child(const ChildSpec& spec) {
   const pid_t launcher = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return errno_error("fork for " + spec.name);
-  if (pid == 0)
-    become_child(parked, null.get(), writing.get(), launcher, argv.data(), envp.data());
+  if (pid == 0) become_child(parked, null.get(), writing.get(), launcher, argv.data(), envp.data());
 
   writing.reset();
   int error = 0;

@@ -11,8 +11,8 @@
 // Call from a process with one thread. Nothing here is kept after the call returns.
 #pragma once
 
-#include <string>
 #include <sys/types.h>
+#include <string>
 #include <vector>
 
 #include "datapath/base/result.h"

@@ -30,8 +30,8 @@ void add_keys(CLI::App& app, KeyOptions& out) {
     std::string names = flag_name(key);
     if (!key.alias.empty()) names += ",--" + std::string(key.alias);
     // const: a mutable text would be taken for the variable to write to.
-    const std::string help = std::string(key.help) + " Default " +
-                             display_text(key, default_value(key)) + ".";
+    const std::string help =
+        std::string(key.help) + " Default " + display_text(key, default_value(key)) + ".";
     const size_t dot = key.name.find('.');
     const std::string group =
         dot == std::string_view::npos ? "process" : std::string(key.name.substr(0, dot));

@@ -26,7 +26,7 @@ struct CommandLine {
 
   bool finished = false;  // help was asked for or something is wrong
   int exit_code = 0;
-  std::string output;     // help text, or what is wrong
+  std::string output;  // help text, or what is wrong
 };
 
 CommandLine parse_command_line(std::vector<std::string> arguments, const char* config_from_env);

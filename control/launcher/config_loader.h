@@ -40,7 +40,7 @@ struct ConfigInput {
 struct LoadedConfig {
   Config config;
   std::map<std::string, ConfigOrigin, std::less<>> origins;  // absent = default
-  std::vector<std::string> errors;        // of file, environment and rules
+  std::vector<std::string> errors;                           // of file, environment and rules
   std::vector<std::string> flag_errors;
   std::vector<std::string> warnings;
 

@@ -11,10 +11,14 @@ constexpr size_t kCommentColumns = 80;
 
 std::string_view source_text(ConfigSource source) {
   switch (source) {
-    case ConfigSource::defaults: return "default";
-    case ConfigSource::file: return "file";
-    case ConfigSource::environment: return "environment";
-    case ConfigSource::flag: return "flag";
+    case ConfigSource::defaults:
+      return "default";
+    case ConfigSource::file:
+      return "file";
+    case ConfigSource::environment:
+      return "environment";
+    case ConfigSource::flag:
+      return "flag";
   }
   return {};
 }
@@ -53,7 +57,9 @@ json::array texts(const std::vector<std::string>& lines) {
   return out;
 }
 
-json::string text(std::string_view s) { return json::string(s.data(), s.size()); }
+json::string text(std::string_view s) {
+  return json::string(s.data(), s.size());
+}
 
 json::value value_json(const ConfigKey& key, const ConfigValue& value) {
   if (key.secret()) return text(display_text(key, value));
@@ -131,8 +137,8 @@ std::string example_toml() {
   auto entry = [&](const ConfigKey& key) {
     const size_t dot = key.name.find('.');
     out += "\n" + wrapped(key.help, "# ") + wrapped("Expected: " + expected_text(key) + ".", "# ");
-    out += std::string(dot == std::string_view::npos ? key.name : key.name.substr(dot + 1)) + " = " +
-           toml_text(default_value(key)) + "\n";
+    out += std::string(dot == std::string_view::npos ? key.name : key.name.substr(dot + 1)) +
+           " = " + toml_text(default_value(key)) + "\n";
   };
   // Keys without a section must stand before the first section.
   for (const ConfigKey& key : config_keys())

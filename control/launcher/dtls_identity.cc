@@ -1,6 +1,5 @@
 #include "control/launcher/dtls_identity.h"
 
-#include <memory>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -8,6 +7,7 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
+#include <memory>
 #include <string>
 
 #include "control/launcher/sealed_file.h"
@@ -61,8 +61,8 @@ Result<UniqueFd> make_dtls_identity() {
   // BIO_s_secmem wipes its memory when freed.
   const Output out(BIO_new(BIO_s_secmem()));
   if (!out || PEM_write_bio_X509(out.get(), x) != 1 ||
-      PEM_write_bio_PKCS8PrivateKey(out.get(), key.get(), nullptr, nullptr, 0, nullptr,
-                                    nullptr) != 1)
+      PEM_write_bio_PKCS8PrivateKey(out.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) !=
+          1)
     return openssl_error("write PEM");
   char* data = nullptr;
   const long bytes = BIO_get_mem_data(out.get(), &data);

@@ -26,8 +26,7 @@ rlim_t raise(int resource) {
   if (limit.rlim_cur != limit.rlim_max) {
     const rlim_t soft = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
-    if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0)
-      return soft;
+    if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0) return soft;
   }
   return limit.rlim_cur;
 }

@@ -1,13 +1,13 @@
 #include "control/launcher/launch_plan.h"
 
-#include <array>
-#include <cerrno>
-#include <climits>
-#include <ctime>
 #include <openssl/crypto.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <ctime>
 
 #include "control/config_json.h"
 #include "control/launcher/dtls_identity.h"
@@ -29,7 +29,9 @@ Result<void> fill_random(void* out, size_t bytes) {
   return {};
 }
 
-uint8_t io_code(const std::string& name) { return name == "uring" ? 1 : name == "mmsg" ? 2 : 0; }
+uint8_t io_code(const std::string& name) {
+  return name == "uring" ? 1 : name == "mmsg" ? 2 : 0;
+}
 uint8_t srtp_code(const std::string& name) {
   return name == "ipsec-mb" ? 1 : name == "openssl" ? 2 : 0;
 }
@@ -37,8 +39,7 @@ uint8_t srtp_code(const std::string& name) {
 // Which CPU each worker gets; 0 in the table is "not pinned".
 void place_workers(const Config& config, abi::BootConfig& boot, std::vector<std::string>& notes) {
   if (!config.media.pin) return;
-  const std::vector<uint32_t> cpus =
-      config.media.cpus.empty() ? usable_cpus() : config.media.cpus;
+  const std::vector<uint32_t> cpus = config.media.cpus.empty() ? usable_cpus() : config.media.cpus;
   for (uint32_t w = 0; w < boot.workers && w < cpus.size(); ++w)
     boot.cpu_plus_one[w] = static_cast<uint16_t>(cpus[w] + 1);
   if (boot.workers > cpus.size())
@@ -65,6 +66,29 @@ Result<MediaSocketSet> open_sockets(const Config& config) {
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     if (now.tv_sec - start.tv_sec >= kBindPatience.ms() / 1000) return set;
   }
+}
+
+// What clients are told when the operator named nothing: the addresses bound to, where
+// "any" stands for all of this host's. Fixed at start.
+Result<void> choose_advertised(Config& config, bool v4, bool v6) {
+  if (!config.media.advertise.empty()) return {};
+  bool any_v4 = config.media.bind.empty();
+  bool any_v6 = any_v4;
+  for (const std::string& text : config.media.bind) {
+    const auto ip = IpAddress::parse(text);
+    if (!ip) continue;
+    if (ip->unspecified())
+      (ip->is_v4() ? any_v4 : any_v6) = true;
+    else
+      config.media.advertise.push_back(text);
+  }
+  if (!any_v4 && !any_v6) return {};
+  auto local = list_local_addresses();
+  if (!local) return local.error();
+  for (const LocalAddress& a : *local)
+    if (a.ip.is_v4() ? any_v4 && v4 : any_v6 && v6)
+      config.media.advertise.push_back(a.ip.to_string());
+  return {};
 }
 
 Result<int> make_wake_fd(LaunchPlan& plan) {
@@ -109,6 +133,13 @@ Result<LaunchPlan> make_launch_plan(const Config& config, const std::string& pro
   plan.sockets = std::move(sockets->workers);
   if (!sockets->note.empty()) plan.notes.push_back(sockets->note);
 
+  if (auto ok =
+          choose_advertised(plan.config, plan.sockets[0].v4.valid(), plan.sockets[0].v6.valid());
+      !ok)
+    return ok.error();
+  if (plan.config.media.advertise.empty())
+    plan.notes.push_back("no local address to offer to clients: set media.advertise");
+
   auto regions = make_regions(plan);
   if (!regions) return regions.error();
   auto control_region = abi::map_control_read(regions->control);
@@ -136,12 +167,10 @@ Result<LaunchPlan> make_launch_plan(const Config& config, const std::string& pro
                          {config_file->get(), abi::kFdConfig, true},
                          {*wake_control, abi::kFdWakeControl},
                          {identity->get(), abi::kFdDtlsIdentity, true}};
-  datapath.descriptors = {{regions->boot, abi::kFdBoot, true},
-                          {regions->control, abi::kFdControl, true},
-                          {regions->keys, abi::kFdKeys, true},
-                          {regions->datapath, abi::kFdDatapath},
-                          {config_file->get(), abi::kFdConfig, true},
-                          {*wake_control, abi::kFdWakeControl}};
+  datapath.descriptors = {
+      {regions->boot, abi::kFdBoot, true},        {regions->control, abi::kFdControl, true},
+      {regions->keys, abi::kFdKeys, true},        {regions->datapath, abi::kFdDatapath},
+      {config_file->get(), abi::kFdConfig, true}, {*wake_control, abi::kFdWakeControl}};
   for (uint32_t w = 0; w < plan.config.media.workers; ++w) {
     const MediaFds media = plan.sockets[w].fds();
     if (media.v4 >= 0) datapath.descriptors.push_back({media.v4, abi::fd_socket_v4(w)});
@@ -168,7 +197,8 @@ Result<LaunchPlan> make_launch_plan(const Config& config, const std::string& pro
 Result<std::string> own_directory() {
   char path[PATH_MAX];
   const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
-  if (n <= 0 || n == static_cast<ssize_t>(sizeof path)) return errno_error("readlink /proc/self/exe");
+  if (n <= 0 || n == static_cast<ssize_t>(sizeof path))
+    return errno_error("readlink /proc/self/exe");
   const std::string text(path, static_cast<size_t>(n));
   return text.substr(0, text.rfind('/'));
 }

@@ -25,7 +25,7 @@ inline constexpr Nanos kBindPatience = seconds(2);
 
 // Move-only: owns every descriptor the specs refer to.
 struct LaunchPlan {
-  Config config;  // in force: workers and port are numbers, never 0
+  Config config;  // in force: workers, port and advertise are settled
   SupervisedChild control;
   SupervisedChild datapath;
   std::vector<std::string> notes;  // what is less than asked for, one line each

@@ -1,12 +1,12 @@
 #include "control/launcher/run_command.h"
 
+#include <sys/prctl.h>
+#include <unistd.h>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include "control/launcher/command_line.h"
 #include "control/launcher/config_loader.h"
@@ -155,8 +155,7 @@ int run(const CommandLine& command) {
   for (const std::string& w : loaded.warnings) log.warn(w);
 
   ::prctl(PR_SET_DUMPABLE, 0);  // secrets pass through this process once
-  for (const std::string& w :
-       raise_limits(loaded.config, abi::region_bytes(abi::RegionKind::keys)))
+  for (const std::string& w : raise_limits(loaded.config, abi::region_bytes(abi::RegionKind::keys)))
     log.warn(w);
   auto directory = own_directory();
   if (!directory) {
@@ -203,10 +202,15 @@ int run_command(const std::vector<std::string>& arguments) {
     return command.exit_code;
   }
   switch (command.verb) {
-    case Verb::run: return run(command);
-    case Verb::config_check: return check(command);
-    case Verb::config_explain: return explain(command);
-    case Verb::version: print(stdout, command.json ? version_json() : version_text() + "\n"); return 0;
+    case Verb::run:
+      return run(command);
+    case Verb::config_check:
+      return check(command);
+    case Verb::config_explain:
+      return explain(command);
+    case Verb::version:
+      print(stdout, command.json ? version_json() : version_text() + "\n");
+      return 0;
   }
   return kExitUsage;
 }

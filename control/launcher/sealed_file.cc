@@ -1,10 +1,10 @@
 #include "control/launcher/sealed_file.h"
 
-#include <cerrno>
 #include <fcntl.h>
-#include <string>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <cerrno>
+#include <string>
 
 namespace spillway {
 

@@ -1,12 +1,12 @@
 #include "control/launcher/service_manager.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 namespace spillway {
 namespace {
@@ -51,7 +51,9 @@ void ServiceManager::ready(std::string_view status) {
   send("READY=1\nSTATUS=" + std::string(status));
 }
 
-void ServiceManager::stopping() { send("STOPPING=1\nSTATUS=draining"); }
+void ServiceManager::stopping() {
+  send("STOPPING=1\nSTATUS=draining");
+}
 
 void ServiceManager::turn(Nanos now) {
   if (interval_.ns == 0 || now < next_ping_) return;

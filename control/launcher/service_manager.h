@@ -17,9 +17,9 @@ class ServiceManager {
   ServiceManager(const char* socket, const char* watchdog_usec, const char* watchdog_pid);
   static ServiceManager from_environment();
 
-  void ready(std::string_view status);  // READY=1
-  void stopping();                      // STOPPING=1
-  void turn(Nanos now);                 // WATCHDOG=1, twice per interval asked for
+  void ready(std::string_view status);                   // READY=1
+  void stopping();                                       // STOPPING=1
+  void turn(Nanos now);                                  // WATCHDOG=1, twice per interval asked for
   Nanos watchdog_interval() const { return interval_; }  // 0 = none
 
  private:

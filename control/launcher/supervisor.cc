@@ -1,13 +1,13 @@
 #include "control/launcher/supervisor.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <csignal>
-#include <ctime>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
 
 #include "datapath/io/unique_fd.h"
 
@@ -26,12 +26,14 @@ Nanos monotonic() {
   return {t.tv_sec * 1'000'000'000 + t.tv_nsec};
 }
 
-std::string ms_text(Nanos n) { return std::to_string(n.ms()) + " ms"; }
+std::string ms_text(Nanos n) {
+  return std::to_string(n.ms()) + " ms";
+}
 
 }  // namespace
 
-Supervisor::Supervisor(SupervisorOptions options, SupervisedChild control,
-                       SupervisedChild datapath, SupervisorHooks hooks)
+Supervisor::Supervisor(SupervisorOptions options, SupervisedChild control, SupervisedChild datapath,
+                       SupervisorHooks hooks)
     : options_(options), hooks_(std::move(hooks)) {
   control_.what = std::move(control);
   datapath_.what = std::move(datapath);
@@ -154,8 +156,7 @@ void Supervisor::died(Child& child, const std::string& how, Nanos now) {
     child.delay = std::min(child.delay * 2, options_.restart_delay_max);
   child.ready = false;
   child.restart_at = now + child.delay;
-  hooks_.alarm(child.what.spec.name + " " + how + "; starting it again in " +
-               ms_text(child.delay) +
+  hooks_.alarm(child.what.spec.name + " " + how + "; starting it again in " + ms_text(child.delay) +
                (child.deaths.size() > options_.burst
                     ? " (death " + std::to_string(child.deaths.size()) + " within " +
                           std::to_string(options_.window.ms() / 1000) + " s)"
@@ -175,8 +176,8 @@ void Supervisor::look_at(Child& child, Nanos now) {
       child.ready = true;
       child.ever_ready = true;
       if (child.down_since != kNever)
-        hooks_.info(child.what.spec.name + " runs again (pid " + std::to_string(child.pid) +
-                    "), " + ms_text(now - child.down_since) + " after it died");
+        hooks_.info(child.what.spec.name + " runs again (pid " + std::to_string(child.pid) + "), " +
+                    ms_text(now - child.down_since) + " after it died");
       child.down_since = kNever;
     } else if (!child.slow_told && now - child.started > kSlowStart) {
       child.slow_told = true;

@@ -112,8 +112,8 @@ class Supervisor {
   std::array<Child*, 2> children_{&datapath_, &control_};  // in order of starting
   Phase phase_ = Phase::running;
   uint32_t stop_signals_ = 0;
-  Nanos kill_at_ = kNever;        // of what is being stopped
-  Nanos watchdog_from_{};         // not before
+  Nanos kill_at_ = kNever;  // of what is being stopped
+  Nanos watchdog_from_{};   // not before
   bool announced_ = false;
   int exit_code_ = 0;
 };

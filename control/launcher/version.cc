@@ -1,12 +1,12 @@
 #include "control/launcher/version.h"
 
+#include <openssl/crypto.h>
+#include <sys/utsname.h>
+#include <toml++/impl/version.h>
 #include <CLI/Version.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <boost/version.hpp>
-#include <openssl/crypto.h>
-#include <sys/utsname.h>
-#include <toml++/impl/version.h>
 
 #include "control/launcher/build_info.h"
 #include "datapath/abi/regions.h"
@@ -26,8 +26,7 @@ std::string version_json() {
   json::object regions;
   for (auto [name, kind] :
        {std::pair{"boot", abi::RegionKind::boot}, std::pair{"control", abi::RegionKind::control},
-        std::pair{"keys", abi::RegionKind::keys},
-        std::pair{"datapath", abi::RegionKind::datapath}})
+        std::pair{"keys", abi::RegionKind::keys}, std::pair{"datapath", abi::RegionKind::datapath}})
     regions[name] = abi::region_bytes(kind);
   json::object out{
       {"version", SPILLWAY_VERSION},

@@ -67,9 +67,14 @@ TEST(CommandLine, ConfigVerbsTakeTheirArguments) {
 }
 
 TEST(CommandLine, WrongUsageIsExitCode64) {
-  for (const auto& arguments : std::vector<std::vector<std::string>>{
-           {"start"}, {"--prot", "1"}, {"run", "--port"}, {"config"}, {"config", "explain", "--value"},
-           {"version", "--port", "1"}, {"run", "extra"}}) {
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{"start"},
+                                             {"--prot", "1"},
+                                             {"run", "--port"},
+                                             {"config"},
+                                             {"config", "explain", "--value"},
+                                             {"version", "--port", "1"},
+                                             {"run", "extra"}}) {
     const CommandLine c = parse(arguments);
     EXPECT_TRUE(c.finished) << arguments[0];
     EXPECT_EQ(c.exit_code, 64) << arguments[0];

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
 #include <cstdlib>
 #include <fstream>
-#include <unistd.h>
 
 #include "control/config_check.h"
 #include "control/config_json.h"
@@ -30,14 +30,30 @@ ConfigValue other_value(const ConfigKey& key) {
   std::string text;
   switch (key.form) {
     case TextForm::any:
-    case TextForm::path: text = "/etc/some where.pem"; break;
-    case TextForm::choice: text = std::string(key.choices.substr(key.choices.rfind('|') + 1)); break;
-    case TextForm::endpoint: text = "[2001:db8::1]:7443"; break;
-    case TextForm::address: text = "2001:db8::1"; break;
-    case TextForm::prefix: text = "10.0.0.0/8"; break;
-    case TextForm::origin: text = "https://example.org:8443"; break;
-    case TextForm::token: text = "abcDEF-._~+/123=="; break;
-    case TextForm::ice_uri: text = "turn:turn.example.org:3478?transport=udp"; break;
+    case TextForm::path:
+      text = "/etc/some where.pem";
+      break;
+    case TextForm::choice:
+      text = std::string(key.choices.substr(key.choices.rfind('|') + 1));
+      break;
+    case TextForm::endpoint:
+      text = "[2001:db8::1]:7443";
+      break;
+    case TextForm::address:
+      text = "2001:db8::1";
+      break;
+    case TextForm::prefix:
+      text = "10.0.0.0/8";
+      break;
+    case TextForm::origin:
+      text = "https://example.org:8443";
+      break;
+    case TextForm::token:
+      text = "abcDEF-._~+/123==";
+      break;
+    case TextForm::ice_uri:
+      text = "turn:turn.example.org:3478?transport=udp";
+      break;
   }
   if (std::holds_alternative<TextList>(value)) return TextList{text, text};
   return text;
@@ -62,8 +78,8 @@ std::string plain_text(const ConfigValue& value) {
 std::string toml_of(const ConfigKey& key, const std::string& value) {
   const size_t dot = key.name.find('.');
   if (dot == std::string_view::npos) return std::string(key.name) + " = " + value + "\n";
-  return "[" + std::string(key.name.substr(0, dot)) + "]\n" + std::string(key.name.substr(dot + 1)) +
-         " = " + value + "\n";
+  return "[" + std::string(key.name.substr(0, dot)) + "]\n" +
+         std::string(key.name.substr(dot + 1)) + " = " + value + "\n";
 }
 
 LoadedConfig from_toml(std::string_view text) {
@@ -92,9 +108,8 @@ TEST(ConfigTable, EveryKeyOfTheStructHasAName) {
   // 13 http + 5 auth + 10 media + 9 sessions + 2 log + drain_timeout_s; the size of
   // Config changes with every field, so this reminds whoever adds one.
   EXPECT_EQ(config_keys().size(), 40u);
-  EXPECT_EQ(sizeof(Config),
-            sizeof(Config::Http) + sizeof(Config::Auth) + sizeof(Config::Media) +
-                sizeof(Config::Sessions) + sizeof(Config::Log) + 8);
+  EXPECT_EQ(sizeof(Config), sizeof(Config::Http) + sizeof(Config::Auth) + sizeof(Config::Media) +
+                                sizeof(Config::Sessions) + sizeof(Config::Log) + 8);
 }
 
 TEST(ConfigTable, NamesAndFieldsAreDistinct) {
@@ -169,17 +184,17 @@ TEST(ConfigWays, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
 
 TEST(ConfigErrors, FileNamesLineColumnAndExpectation) {
   const LoadedConfig loaded = from_toml(
-      "drain_timeout_s = true\n"        // 1
-      "[http]\n"                        // 2
-      "listen = \"localhost:8080\"\n"   // 3
-      "listn = \"127.0.0.1:1\"\n"       // 4
-      "[media]\n"                       // 5
-      "workers = 17\n"                  // 6
-      "port = -1\n"                     // 7
-      "io = \"xdp\"\n"                  // 8
-      "cpus = [0, \"1\"]\n"             // 9
-      "[sesions]\n"                     // 10
-      "max = 3\n");                     // 11
+      "drain_timeout_s = true\n"       // 1
+      "[http]\n"                       // 2
+      "listen = \"localhost:8080\"\n"  // 3
+      "listn = \"127.0.0.1:1\"\n"      // 4
+      "[media]\n"                      // 5
+      "workers = 17\n"                 // 6
+      "port = -1\n"                    // 7
+      "io = \"xdp\"\n"                 // 8
+      "cpus = [0, \"1\"]\n"            // 9
+      "[sesions]\n"                    // 10
+      "max = 3\n");                    // 11
   EXPECT_THAT(
       loaded.errors,
       ElementsAre(
@@ -207,7 +222,7 @@ TEST(ConfigErrors, EnvironmentAndFlagAreNamed) {
   input.environment = {{"SPILLWAY_MEDIA__WORKERS", "many"},
                        {"SPILLWAY_HTTP_LISTEN", "127.0.0.1:1"},
                        {"SPILLWAY_HTTP__PAGES", "maybe"},
-                       {"SPILLWAY_SERVICE_HOST", "10.0.0.1"},   // Kubernetes' own
+                       {"SPILLWAY_SERVICE_HOST", "10.0.0.1"},  // Kubernetes' own
                        {"SPILLWAY_PORT_80_TCP", "tcp://10.0.0.1:80"},
                        {"SPILLWAY_CONFIG", "x"},
                        {"PATH", "/bin"}};
@@ -256,7 +271,9 @@ TEST(ConfigForms, TextsThatMustAndMustNotPass) {
     std::vector<const char*> good;
     std::vector<const char*> bad;
   } cases[] = {
-      {"http.listen", {"0.0.0.0:1", "[::]:65535"}, {"", "1.2.3.4", "1.2.3.4:0", "a:1", "1.2.3.4:65536"}},
+      {"http.listen",
+       {"0.0.0.0:1", "[::]:65535"},
+       {"", "1.2.3.4", "1.2.3.4:0", "a:1", "1.2.3.4:65536"}},
       {"media.advertise", {"", "192.0.2.1", "192.0.2.1, ::1"}, {"example.org", "1.2.3.4:1", ","}},
       {"http.trusted_proxies", {"10.0.0.0/32", "::/0"}, {"10.0.0.0/33", "10.0.0.0/", "/8", "10/8"}},
       {"http.cors_origins", {"*", "https://a.b"}, {"a.b", "https://", "https://a/b"}},
@@ -306,6 +323,9 @@ TEST(ConfigRules, ContradictionsBetweenKeys) {
   EXPECT_THAT(judged(config).first, ElementsAre("http.admin_listen"));
   config = {};
   config.http.admin_listen = "0.0.0.0:9090";
+  EXPECT_THAT(judged(config).first, ElementsAre("http.admin_listen"));
+  config.http.insecure_http = true;
+  EXPECT_THAT(judged(config).first, IsEmpty());
   EXPECT_THAT(judged(config).second, ElementsAre("http.admin_listen"));
   config = {};
   config.media.bind = {"10.0.0.1", "::1"};
@@ -364,8 +384,8 @@ TEST(ConfigReport, ExplainsValueOriginDefaultAndNames) {
   input.flags["auth.watch_tokens"] = {"--auth.watch_tokens", "verysecret1,verysecret2"};
   const LoadedConfig loaded = load_config(input, false);
   const std::string one = explain_key(*find_config_key("media.port"), loaded);
-  for (const char* part : {"media.port = 5000", "--port", "3478", "SPILLWAY_MEDIA__PORT",
-                           "a number from 0 to 65535"})
+  for (const char* part :
+       {"media.port = 5000", "--port", "3478", "SPILLWAY_MEDIA__PORT", "a number from 0 to 65535"})
     EXPECT_THAT(one, HasSubstr(part));
   for (const std::string& text : {explain_all(loaded), explain_json(loaded, nullptr),
                                   explain_key(*find_config_key("auth.watch_tokens"), loaded)}) {
