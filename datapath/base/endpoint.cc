@@ -21,7 +21,7 @@ bool IpAddress::is_link_local() const {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   char z[INET6_ADDRSTRLEN];
-  if (text.size() >= sizeof z) return std::nullopt;
+  if (text.empty() || text.size() >= sizeof z) return std::nullopt;
   std::memcpy(z, text.data(), text.size());
   z[text.size()] = 0;
   in_addr a4{};
