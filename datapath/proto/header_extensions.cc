@@ -21,26 +21,22 @@ bool is_rid(uint8_t c) {
 
 }  // namespace
 
-bool ExtensionWriter::add(uint8_t id, Bytes value) {
-  if (id == 0 || value.size() > 255 || count_ >= kMaxExtensions) return false;
-  bool one_byte_will_do = id <= 14 && !value.empty() && value.size() <= 16;
+uint8_t* ExtensionWriter::place_unusual(uint8_t id, size_t bytes) {
+  if (id == 0 || bytes > 255 || count_ >= kMaxExtensions) return nullptr;
+  bool one_byte_will_do = id <= 14 && bytes >= 1 && bytes <= 16;
   bool widening = !two_byte_ && !one_byte_will_do;
-  if (widening && !two_byte_allowed_) return false;
+  if (widening && !two_byte_allowed_) return nullptr;
   uint32_t head = two_byte_ || widening ? 2 : 1;
   // Widening adds a byte to each element written so far.
-  uint64_t end = uint64_t{at_} + (widening ? count_ : 0) + head + value.size();
-  if (padded(static_cast<uint32_t>(end)) > out_.size()) return false;
+  if (at_ + (widening ? count_ : 0) + head + bytes > room_) return nullptr;
   if (widening) widen();
-  if (two_byte_) {
-    out_[at_++] = id;
-    out_[at_++] = static_cast<uint8_t>(value.size());
-  } else {
-    out_[at_++] = static_cast<uint8_t>(id << 4 | static_cast<int>(value.size() - 1));
-  }
-  if (!value.empty()) std::memcpy(&out_[at_], value.data(), value.size());
-  at_ += static_cast<uint32_t>(value.size());
+  // One-byte elements that fit were placed before coming here.
+  out_[at_] = id;
+  out_[at_ + 1] = static_cast<uint8_t>(bytes);
+  uint8_t* p = out_.data() + at_ + 2;
+  at_ += 2 + static_cast<uint32_t>(bytes);
   ++count_;
-  return true;
+  return p;
 }
 
 // From the last element to the first, each moves up by as many bytes as elements
@@ -65,24 +61,10 @@ void ExtensionWriter::widen() {
   two_byte_ = true;
 }
 
-bool ExtensionWriter::add_u8(uint8_t id, uint8_t v) { return add(id, {&v, 1}); }
-
-bool ExtensionWriter::add_be16(uint8_t id, uint16_t v) {
-  uint8_t b[2];
-  store_be16(b, v);
-  return add(id, b);
-}
-
-bool ExtensionWriter::add_be24(uint8_t id, uint32_t v) {
-  uint8_t b[3];
-  store_be24(b, v);
-  return add(id, b);
-}
-
 uint32_t ExtensionWriter::finish() {
   if (count_ == 0) return 0;
   uint32_t end = padded(at_);
-  std::memset(&out_[at_ - 1] + 1, 0, end - at_);
+  for (uint32_t i = at_; i < end; ++i) out_[i] = 0;
   store_be16(&out_[0], two_byte_ ? kRtpTwoByteProfile : kRtpOneByteProfile);
   store_be16(&out_[2], static_cast<uint16_t>((end - 4) / 4));
   return end;

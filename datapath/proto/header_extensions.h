@@ -106,14 +106,34 @@ class ExtensionWriter {
  public:
   // out: all room there is; borrowed until finish().
   ExtensionWriter(MutableBytes out, bool two_byte_allowed)
-      : out_(out), two_byte_allowed_(two_byte_allowed) {}
+      : out_(out),
+        room_(static_cast<uint32_t>(out.size() < 0x40000 ? out.size() & ~size_t{3} : 0x40000)),
+        two_byte_allowed_(two_byte_allowed) {}
 
   // id 1..255, value 0..255 bytes. False: id 0, kMaxExtensions reached, the form is
   // not allowed, or no room (padding included) is left.
-  bool add(uint8_t id, Bytes value);
-  bool add_u8(uint8_t id, uint8_t v);
-  bool add_be16(uint8_t id, uint16_t v);
-  bool add_be24(uint8_t id, uint32_t v);  // low 24 bits
+  bool add(uint8_t id, Bytes value) {
+    uint8_t* p = place(id, value.size());
+    // A loop: most values have one to three bytes, for which memcpy is a call too many.
+    if (p)
+      for (size_t i = 0; i < value.size(); ++i) p[i] = value[i];
+    return p != nullptr;
+  }
+  bool add_u8(uint8_t id, uint8_t v) {
+    uint8_t* p = place(id, 1);
+    if (p) *p = v;
+    return p != nullptr;
+  }
+  bool add_be16(uint8_t id, uint16_t v) {
+    uint8_t* p = place(id, 2);
+    if (p) store_be16(p, v);
+    return p != nullptr;
+  }
+  bool add_be24(uint8_t id, uint32_t v) {  // low 24 bits
+    uint8_t* p = place(id, 3);
+    if (p) store_be24(p, v);
+    return p != nullptr;
+  }
 
   // Call once. Bytes of the block, a multiple of 4.
   uint32_t finish();
@@ -122,9 +142,22 @@ class ExtensionWriter {
   bool two_byte() const { return two_byte_; }
 
  private:
+  // Writes the element's head; where its value goes, nullptr = refused.
+  uint8_t* place(uint8_t id, size_t bytes) {
+    bool usual = !two_byte_ && id >= 1 && id <= 14 && bytes >= 1 && bytes <= 16 &&
+                 count_ < kMaxExtensions && at_ + 1 + bytes <= room_;
+    if (!usual) return place_unusual(id, bytes);
+    out_[at_] = static_cast<uint8_t>(id << 4 | static_cast<int>(bytes - 1));
+    uint8_t* p = out_.data() + at_ + 1;
+    at_ += 1 + static_cast<uint32_t>(bytes);
+    ++count_;
+    return p;
+  }
+  uint8_t* place_unusual(uint8_t id, size_t bytes);
   void widen();
 
   MutableBytes out_;
+  uint32_t room_;    // of out_ in whole words: the padded block must fit
   uint32_t at_ = 4;  // where the next element goes
   uint32_t count_ = 0;
   bool two_byte_allowed_;
