@@ -36,10 +36,12 @@ static_assert(kBurst < IMB_MAX_JOBS, "submitting a batch never waits for a free 
 // Packets whose keys are fetched ahead. Fewer leave the misses of a random walk
 // over the keys visible, more push the lines out of the first-level cache again.
 constexpr uint32_t kPrefetchAhead = 4;
-// Bytes of a key read per packet: salt and pads, then round keys (and, with GCM,
-// the GHASH powers a packet of 1200 bytes uses).
+// Bytes of a key read per packet: salt and pads, then the round keys. With GCM the
+// powers of the hash key follow: 16 words of 16 bytes, or 48 with AVX-512.
 constexpr uint32_t kCmHotBytes = kCacheLine + 11 * 16;
-constexpr uint32_t kGcmHotBytes = kCacheLine + 15 * 16 + 16 * 16;
+constexpr uint32_t gcm_hot_bytes(uint32_t powers) {
+  return kCacheLine + (15 + powers) * 16;
+}
 
 struct MbMgrFree {
   void operator()(IMB_MGR* m) const { free_mb_mgr(m); }
@@ -52,13 +54,15 @@ struct Arch {
   uint64_t needs;  // IMB_FEATURE_*
   SrtpCpu cpu;     // allowed when the limit is not below this
   uint8_t layout;  // SrtpEngine::KeyLayout
+  uint32_t gcm_hot_bytes;
 };
 // Best first.
 constexpr Arch kArchs[] = {
-    {"ipsec-mb avx512", init_mb_mgr_avx512, IMB_CPUFLAGS_AVX512, SrtpCpu::native, 2},
-    {"ipsec-mb avx2", init_mb_mgr_avx2, IMB_CPUFLAGS_AVX2, SrtpCpu::avx2, 3},
-    {"ipsec-mb avx", init_mb_mgr_avx, IMB_CPUFLAGS_AVX, SrtpCpu::avx, 4},
-    {"ipsec-mb sse", init_mb_mgr_sse, IMB_CPUFLAGS_SSE, SrtpCpu::sse, 5},
+    {"ipsec-mb avx512", init_mb_mgr_avx512, IMB_CPUFLAGS_AVX512, SrtpCpu::native, 2,
+     gcm_hot_bytes(48)},
+    {"ipsec-mb avx2", init_mb_mgr_avx2, IMB_CPUFLAGS_AVX2, SrtpCpu::avx2, 3, gcm_hot_bytes(16)},
+    {"ipsec-mb avx", init_mb_mgr_avx, IMB_CPUFLAGS_AVX, SrtpCpu::avx, 4, gcm_hot_bytes(16)},
+    {"ipsec-mb sse", init_mb_mgr_sse, IMB_CPUFLAGS_SSE, SrtpCpu::sse, 5, gcm_hot_bytes(16)},
 };
 
 const Arch* pick_arch(SrtpCpu cpu) {
@@ -66,12 +70,6 @@ const Arch* pick_arch(SrtpCpu cpu) {
   for (const Arch& arch : kArchs)
     if (arch.cpu >= cpu && (has & arch.needs) == arch.needs) return &arch;
   return nullptr;
-}
-
-void prefetch(const SrtpKeys& keys) {
-  const uint32_t bytes = srtp_is_gcm(keys.profile) ? kGcmHotBytes : kCmHotBytes;
-  const auto* p = reinterpret_cast<const uint8_t*>(&keys);
-  for (uint32_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(p + at);
 }
 
 class IpsecMbEngine final : public SrtpEngine {
@@ -91,14 +89,14 @@ class IpsecMbEngine final : public SrtpEngine {
 
  private:
   IpsecMbEngine(const Arch& arch, std::unique_ptr<KeyDerivation> kdf, MbMgr mgr)
-      : SrtpEngine(arch.name, arch.layout, std::move(kdf)), mgr_(std::move(mgr)) {}
+      : SrtpEngine(arch.name, arch.layout, std::move(kdf)),
+        mgr_(std::move(mgr)),
+        gcm_hot_bytes_(arch.gcm_hot_bytes) {}
 
   static const gcm_key_data* gcm_key(const SrtpKeys& keys) {
     return reinterpret_cast<const gcm_key_data*>(keys.cipher);
   }
-  static bool is_256(const SrtpKeys& keys) {
-    return keys.profile == SrtpProfile::aead_aes_256_gcm;
-  }
+  static bool is_256(const SrtpKeys& keys) { return keys.profile == SrtpProfile::aead_aes_256_gcm; }
 
   bool do_load(const SrtpSessionKey& session, SrtpKeys& out) override {
     auto* gcm = reinterpret_cast<gcm_key_data*>(out.cipher);
@@ -113,6 +111,12 @@ class IpsecMbEngine final : public SrtpEngine {
       hmac_sha1_pads(session.auth, out.hmac_inner, out.hmac_outer);
     }
     return true;
+  }
+
+  void prefetch(const SrtpKeys& keys) const {
+    const uint32_t bytes = srtp_is_gcm(keys.profile) ? gcm_hot_bytes_ : kCmHotBytes;
+    const auto* p = reinterpret_cast<const uint8_t*>(&keys);
+    for (uint32_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(p + at);
   }
 
   // --- GCM ------------------------------------------------------------------
@@ -239,8 +243,8 @@ class IpsecMbEngine final : public SrtpEngine {
     }
   }
 
-  void do_protect_rtcp(const SrtpKeys& keys, uint8_t* packet, uint32_t plain_bytes,
-                       uint32_t index, Ssrc ssrc) override {
+  void do_protect_rtcp(const SrtpKeys& keys, uint8_t* packet, uint32_t plain_bytes, uint32_t index,
+                       Ssrc ssrc) override {
     uint8_t* body = packet + kRtcpFixedHeaderBytes;
     const uint32_t body_bytes = plain_bytes - kRtcpFixedHeaderBytes;
     uint8_t* behind = packet + plain_bytes;
@@ -281,6 +285,7 @@ class IpsecMbEngine final : public SrtpEngine {
   }
 
   MbMgr mgr_;
+  uint32_t gcm_hot_bytes_;
   gcm_context_data gcm_context_;
   // Per packet of a batch: vector and tag of a gathered job. The tag's 12 bytes are
   // rounded up, so that neighbours do not share a store.
@@ -291,7 +296,9 @@ class IpsecMbEngine final : public SrtpEngine {
 
 }  // namespace
 
-bool ipsec_mb_usable(SrtpCpu cpu) { return pick_arch(cpu) != nullptr; }
+bool ipsec_mb_usable(SrtpCpu cpu) {
+  return pick_arch(cpu) != nullptr;
+}
 
 Result<std::unique_ptr<SrtpEngine>> make_ipsec_mb_engine(SrtpCpu cpu) {
   return IpsecMbEngine::make(cpu);

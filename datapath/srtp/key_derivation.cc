@@ -50,7 +50,8 @@ bool SrtpEngine::KeyDerivation::derive(const SrtpMasterKey& master, SrtpStreamKi
             key_stream(ctr, master, static_cast<uint8_t>(base + kLabelSalt), out.salt,
                        srtp_salt_bytes(master.profile));
   if (ok && !srtp_is_gcm(master.profile))
-    ok = key_stream(ctr, master, static_cast<uint8_t>(base + kLabelAuth), out.auth, sizeof out.auth);
+    ok =
+        key_stream(ctr, master, static_cast<uint8_t>(base + kLabelAuth), out.auth, sizeof out.auth);
   // Forget the master key: the context would hold its round keys until the next one.
   const uint8_t zeros[kSrtpKeyBytesMax] = {};
   ok = EVP_EncryptInit_ex(ctr, nullptr, nullptr, zeros, zeros) == 1 && ok;

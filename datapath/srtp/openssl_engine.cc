@@ -1,6 +1,6 @@
 // Back end over OpenSSL's EVP ciphers: any CPU OpenSSL runs on. SrtpKeys hold the
 // raw session key; the one context per cipher and direction is re-keyed for each
-// packet (README.md: what it costs), because a context per key would be heap
+// packet (some 190 ns, README.md), because a context per key would be heap
 // memory outside the locked arrays. Re-keying allocates nothing.
 #include <cstring>
 
@@ -31,7 +31,9 @@ struct Ciphers {
 
 // Wrong use or a broken library: with lengths checked before, nothing a peer sends
 // can make these fail, and going on could send plaintext.
-void must(int openssl_result) { SPILLWAY_ASSERT(openssl_result == 1); }
+void must(int openssl_result) {
+  SPILLWAY_ASSERT(openssl_result == 1);
+}
 
 // EVP writes nothing and fails on a null pointer of length 0; skip such parts.
 void update(EVP_CIPHER_CTX* ctx, uint8_t* out, const uint8_t* in, uint32_t bytes) {
@@ -57,8 +59,7 @@ class OpensslEngine final : public SrtpEngine {
 
   bool do_load(const SrtpSessionKey& session, SrtpKeys& out) override {
     std::memcpy(out.cipher, session.key, srtp_key_bytes(session.profile));
-    if (!srtp_is_gcm(session.profile))
-      hmac_sha1_pads(session.auth, out.hmac_inner, out.hmac_outer);
+    if (!srtp_is_gcm(session.profile)) hmac_sha1_pads(session.auth, out.hmac_inner, out.hmac_outer);
     return true;
   }
 
@@ -118,8 +119,8 @@ class OpensslEngine final : public SrtpEngine {
     }
   }
 
-  void do_protect_rtcp(const SrtpKeys& keys, uint8_t* packet, uint32_t plain_bytes,
-                       uint32_t index, Ssrc ssrc) override {
+  void do_protect_rtcp(const SrtpKeys& keys, uint8_t* packet, uint32_t plain_bytes, uint32_t index,
+                       Ssrc ssrc) override {
     uint8_t* body = packet + kRtcpFixedHeaderBytes;
     const uint32_t body_bytes = plain_bytes - kRtcpFixedHeaderBytes;
     uint8_t* behind = packet + plain_bytes;
@@ -164,7 +165,7 @@ class OpensslEngine final : public SrtpEngine {
   void seal(const SrtpKeys& keys, const SrtpKeys* keyed, const uint8_t* iv, Bytes aad,
             const uint8_t* plain, uint32_t bytes, uint8_t* out, uint8_t* tag_out) {
     EVP_CIPHER_CTX* ctx = keys.profile == SrtpProfile::aead_aes_256_gcm ? ciphers_.seal_256.get()
-                                                                       : ciphers_.seal_128.get();
+                                                                        : ciphers_.seal_128.get();
     start(ctx, keys, keyed, iv);
     update(ctx, nullptr, aad.data(), static_cast<uint32_t>(aad.size()));
     update(ctx, out, plain, bytes);
@@ -178,7 +179,7 @@ class OpensslEngine final : public SrtpEngine {
   bool open(const SrtpKeys& keys, const SrtpKeys* keyed, const uint8_t* iv, Bytes aad,
             const uint8_t* cipher_text, uint32_t bytes, const uint8_t* tag, uint8_t* out) {
     EVP_CIPHER_CTX* ctx = keys.profile == SrtpProfile::aead_aes_256_gcm ? ciphers_.open_256.get()
-                                                                       : ciphers_.open_128.get();
+                                                                        : ciphers_.open_128.get();
     start(ctx, keys, keyed, iv);
     update(ctx, nullptr, aad.data(), static_cast<uint32_t>(aad.size()));
     update(ctx, scratch_, cipher_text, bytes);
@@ -197,6 +198,8 @@ class OpensslEngine final : public SrtpEngine {
 
 }  // namespace
 
-Result<std::unique_ptr<SrtpEngine>> make_openssl_engine() { return OpensslEngine::make(); }
+Result<std::unique_ptr<SrtpEngine>> make_openssl_engine() {
+  return OpensslEngine::make();
+}
 
 }  // namespace spillway

@@ -30,7 +30,9 @@ template <uint32_t Bits>
 constexpr uint64_t& word(ReplayState<Bits>& s, uint64_t index) {
   return s.bits[(index % Bits) / 64];
 }
-constexpr uint64_t bit(uint64_t index) { return uint64_t{1} << (index % 64); }
+constexpr uint64_t bit(uint64_t index) {
+  return uint64_t{1} << (index % 64);
+}
 }  // namespace replay_detail
 
 // The index (ROC << width | wire) the sender most probably meant. Exactly the rule
@@ -56,7 +58,7 @@ constexpr ReplayVerdict check(const ReplayState<Bits>& s, uint64_t index) {
   if (index >= s.highest_plus_one) return ReplayVerdict::fresh;
   if (s.highest_plus_one - index > Bits) return ReplayVerdict::too_old;
   return (s.bits[(index % Bits) / 64] & replay_detail::bit(index)) != 0 ? ReplayVerdict::replayed
-                                                                       : ReplayVerdict::fresh;
+                                                                        : ReplayVerdict::fresh;
 }
 
 // Only for an authenticated packet whose check() was fresh. index < UINT64_MAX.

@@ -52,8 +52,8 @@ uint32_t SrtpEngine::protect_rtp(std::span<RtpProtectJob> jobs) {
     job.out_bytes = 0;
     if (!usable(*job.keys, SrtpStreamKind::rtp) || job.index >= kSrtpIndexLimit) continue;
     // 64 bits: the lengths are only believed after this.
-    const uint64_t total = uint64_t{job.header_bytes} + job.payload_bytes +
-                           srtp_trailer_bytes(job.keys->profile);
+    const uint64_t total =
+        uint64_t{job.header_bytes} + job.payload_bytes + srtp_trailer_bytes(job.keys->profile);
     if (job.header_bytes < kRtpFixedHeaderBytes || total > kMaxDatagramBytes) continue;
 #ifdef SPILLWAY_CHECKS
     if (checker_ != nullptr) SPILLWAY_ASSERT(checker_->record(*job.keys, job.ssrc, job.index));
@@ -76,8 +76,7 @@ uint32_t SrtpEngine::unprotect_rtp(std::span<RtpUnprotectJob> jobs) {
     if (!check_srtp_length(job.keys->profile, SrtpStreamKind::rtp, job.packet_bytes,
                            job.header_bytes))
       continue;
-    job.payload_bytes =
-        job.packet_bytes - job.header_bytes - srtp_trailer_bytes(job.keys->profile);
+    job.payload_bytes = job.packet_bytes - job.header_bytes - srtp_trailer_bytes(job.keys->profile);
     good[count++] = &job;
   }
   if (count != 0) do_unprotect_rtp({good, count});
@@ -124,8 +123,7 @@ std::optional<RtcpPlain> SrtpEngine::unprotect_rtcp(const SrtpKeys& keys, Mutabl
   if (!usable(keys, SrtpStreamKind::rtcp) ||
       !check_srtp_length(keys.profile, SrtpStreamKind::rtcp, packet.size(), 0))
     return std::nullopt;
-  const auto plain_bytes =
-      static_cast<uint32_t>(packet.size()) - srtcp_trailer_bytes(keys.profile);
+  const auto plain_bytes = static_cast<uint32_t>(packet.size()) - srtcp_trailer_bytes(keys.profile);
   const uint32_t e_index_at = plain_bytes + (srtp_is_gcm(keys.profile) ? 16 : 0);
   const uint32_t e_index = load_be32(packet.data() + e_index_at);
   if ((e_index & kSrtcpIndexLimit) == 0) return std::nullopt;

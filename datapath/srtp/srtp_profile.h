@@ -47,7 +47,9 @@ constexpr uint32_t srtp_salt_bytes(SrtpProfile p) {
   return srtp_is_gcm(p) ? 12 : 0;
 }
 // What protection adds behind an RTP packet.
-constexpr uint32_t srtp_trailer_bytes(SrtpProfile p) { return srtp_tag_bytes(p); }
+constexpr uint32_t srtp_trailer_bytes(SrtpProfile p) {
+  return srtp_tag_bytes(p);
+}
 // What protection adds behind a compound RTCP packet.
 constexpr uint32_t srtcp_trailer_bytes(SrtpProfile p) {
   return srtp_tag_bytes(p) != 0 ? srtp_tag_bytes(p) + kSrtcpIndexBytes : 0;

@@ -159,9 +159,8 @@ void register_all() {
           benchmark::RegisterBenchmark(("protect/" + name).c_str(), protect, e, p.profile, count,
                                        bytes, false);
         }
-        benchmark::RegisterBenchmark(
-            ("unprotect/" + who + "/" + std::to_string(bytes)).c_str(), unprotect, e, p.profile,
-            bytes);
+        benchmark::RegisterBenchmark(("unprotect/" + who + "/" + std::to_string(bytes)).c_str(),
+                                     unprotect, e, p.profile, bytes);
       }
       benchmark::RegisterBenchmark(("protect/" + who + "/10000/1200/random").c_str(), protect, e,
                                    p.profile, 10'000u, 1200u, true);

@@ -75,8 +75,7 @@ Buffer unprotect_rtp(Keyed& k, size_t profile, uint64_t index, const Buffer& wir
   Buffer packet = wire;
   Buffer slot(wire.size() - header, 0x5a);
   const Ssrc ssrc{load_be32(&packet[8])};
-  const auto n =
-      k.engine->unprotect_rtp(k.rtp[profile], ssrc, index, header, packet, slot.data());
+  const auto n = k.engine->unprotect_rtp(k.rtp[profile], ssrc, index, header, packet, slot.data());
   SPILLWAY_ASSERT(packet == wire);
   if (!n) {
     SPILLWAY_ASSERT(std::all_of(slot.begin(), slot.end(), [](uint8_t b) { return b == 0x5a; }));
@@ -111,7 +110,8 @@ Buffer protect(Rig& rig, size_t profile, bool rtcp, Buffer plain) {
     store_be32(&plain[4], value(kSsrc));
     const auto bytes = static_cast<uint32_t>(plain.size());
     plain.resize(bytes + srtcp_trailer_bytes(kProfiles[profile]));
-    if (k.engine->protect_rtcp(k.rtcp[profile], plain, bytes, rig.rtcp_index, kSsrc) == 0) return {};
+    if (k.engine->protect_rtcp(k.rtcp[profile], plain, bytes, rig.rtcp_index, kSsrc) == 0)
+      return {};
     return plain;
   }
   if (plain.size() < 12) return {};

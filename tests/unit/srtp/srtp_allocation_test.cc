@@ -21,7 +21,9 @@ void* count_realloc(void* p, size_t n, const char*, int) {
   ++allocations;
   return std::realloc(p, n);
 }
-void plain_free(void* p, const char*, int) { std::free(p); }
+void plain_free(void* p, const char*, int) {
+  std::free(p);
+}
 
 }  // namespace
 
@@ -30,8 +32,12 @@ void* operator new(size_t n) {
   if (void* p = std::malloc(n)) return p;
   std::abort();
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, size_t) noexcept {
+  std::free(p);
+}
 
 namespace spillway::srtp_test {
 namespace {
@@ -48,8 +54,7 @@ TEST(SrtpAllocation, HappensOnlyInCreate) {
     ASSERT_GT(allocations.load(), before_create) << "the hooks count";
 
     std::vector<SrtpMasterKey> masters;
-    for (int i = 0; i < 12; ++i)
-      masters.push_back(random_master(kProfiles[i % 3].profile, random));
+    for (int i = 0; i < 12; ++i) masters.push_back(random_master(kProfiles[i % 3].profile, random));
     std::vector<SrtpKeys> rtp(masters.size()), rtcp(masters.size());
     const Buffer payload = random.bytes(1200);
     std::vector<Buffer> outs(kBurst, Buffer(1400));

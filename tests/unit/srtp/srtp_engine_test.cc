@@ -62,8 +62,7 @@ TEST_P(Engine, RefusesAnRtpPacketWithAnyByteChangedAndTouchesNothing) {
       Buffer bad = wire;
       bad[at] = static_cast<uint8_t>(bad[at] ^ (1u << random_.below(8)));
       const Buffer before = bad;
-      ASSERT_FALSE(
-          engine_->unprotect_rtp(rtp_, p.ssrc, p.index, header, bad, bad.data() + header))
+      ASSERT_FALSE(engine_->unprotect_rtp(rtp_, p.ssrc, p.index, header, bad, bad.data() + header))
           << "byte " << at;
       ASSERT_EQ(bad, before) << "in place, byte " << at;
       Buffer slot(payload + 1, 0x5a);

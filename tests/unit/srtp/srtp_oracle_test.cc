@@ -93,8 +93,7 @@ TEST_P(Oracle, RtcpOfOursWithAnyIndexIsAccepted) {
   LibsrtpOracle receiver(master_, kSsrc);
   for (const uint32_t index : {0u, 1u, 70'000u, 0x7ffffff0u, kSrtcpIndexLimit - 1}) {
     const Buffer plain = make_rtcp(random_, kSsrc, 60);
-    ASSERT_EQ(receiver.unprotect_rtcp(protect_rtcp(*engine_, rtcp_, plain, index)), plain)
-        << index;
+    ASSERT_EQ(receiver.unprotect_rtcp(protect_rtcp(*engine_, rtcp_, plain, index)), plain) << index;
   }
 }
 
@@ -106,7 +105,8 @@ TEST_P(Oracle, RefusesWhatLibsrtpRefuses) {
     Buffer wire = protect(*engine_, rtp_, p);
     const uint32_t mode = random_.below(4);
     if (mode == 0)
-      wire[p.header.size() + random_.below(static_cast<uint32_t>(wire.size() - p.header.size()))] ^= 4;
+      wire[p.header.size() + random_.below(static_cast<uint32_t>(wire.size() - p.header.size()))] ^=
+          4;
     else if (mode == 1)
       wire.resize(wire.size() - 1);
     else if (mode == 2)

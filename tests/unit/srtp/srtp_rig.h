@@ -17,9 +17,7 @@ namespace spillway::srtp_test {
 using Buffer = std::vector<uint8_t>;
 
 inline Buffer from_hex(std::string_view text) {
-  auto nibble = [](char c) {
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-  };
+  auto nibble = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
   Buffer out;
   for (size_t i = 0; i + 1 < text.size(); i += 2)
     out.push_back(static_cast<uint8_t>(nibble(text[i]) << 4 | nibble(text[i + 1])));
@@ -175,7 +173,11 @@ inline std::string engine_profile_name(const testing::TestParamInfo<EngineProfil
   return std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param).name;
 }
 // gtest prints parameters of failing tests; the names above say it better.
-inline void PrintTo(const EngineChoice& c, std::ostream* os) { *os << c.name; }
-inline void PrintTo(const ProfileChoice& c, std::ostream* os) { *os << c.name; }
+inline void PrintTo(const EngineChoice& c, std::ostream* os) {
+  *os << c.name;
+}
+inline void PrintTo(const ProfileChoice& c, std::ostream* os) {
+  *os << c.name;
+}
 
 }  // namespace spillway::srtp_test

@@ -23,7 +23,9 @@ void copy_hex(std::string_view hex, uint8_t* out) {
   std::copy(b.begin(), b.end(), out);
 }
 
-Buffer first(const uint8_t* p, size_t n) { return Buffer(p, p + n); }
+Buffer first(const uint8_t* p, size_t n) {
+  return Buffer(p, p + n);
+}
 
 TEST_P(EachEngine, DerivesTheSessionKeysOfRfc3711B3) {
   SrtpMasterKey master;
