@@ -45,6 +45,16 @@ struct EgressState {
 };
 static_assert(sizeof(EgressState) == 48);
 
+// SRTCP indices count per sender SSRC (RFC 3711 §3.2.3): a publisher's audio and video
+// reports each have their own. The oldest entry gives way to a new SSRC.
+inline constexpr uint32_t kRtcpSources = 8;
+struct RtcpSource {
+  uint32_t ssrc;
+  uint32_t in_use;     // 0 = free
+  int64_t heard_ns;    // newest authenticated packet
+  ReplayState<kSrtcpReplayWindow> replay;
+};
+
 struct SessionState {
   std::atomic<uint32_t> live_generation;      // the session attached here; 0 = nobody's
   std::atomic<uint32_t> owner_worker;         // while live; changed by the owner only
@@ -57,7 +67,7 @@ struct SessionState {
   int64_t last_authenticated_ns;  // consent: any authenticated packet (interop R3)
   uint32_t next_srtcp_index;      // 31 bit, ours
   uint32_t reserved_zero;
-  ReplayState<kSrtcpReplayWindow> srtcp_replay;
+  RtcpSource rtcp_sources[kRtcpSources];
   EgressState egress[kMaxMedia];
 };
 

@@ -155,7 +155,7 @@ void Engine::attach(uint32_t slot, const abi::SessionConfig& config, const abi::
     state.created_ns = now.ns;
     state.last_authenticated_ns = 0;
     state.next_srtcp_index = 1;
-    state.srtcp_replay = {};
+    for (auto& source : state.rtcp_sources) source = {};
     for (auto& e : state.egress) {
       e = {};
       // A first packet lost near 65535 would leave a receiver with the wrong ROC
@@ -170,7 +170,7 @@ void Engine::attach(uint32_t slot, const abi::SessionConfig& config, const abi::
       e.next_rtx_index += abi::kIndexSkipOnRecovery;
     }
     state.next_srtcp_index += abi::kIndexSkipOnRecovery;
-    mark_all_seen(state.srtcp_replay);
+    for (auto& source : state.rtcp_sources) mark_all_seen(source.replay);
     s.path = state.path;
     s.paths[0] = {state.path, now.ns};
     // Consent ran on while nobody listened; give it the whole time again.

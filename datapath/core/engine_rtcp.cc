@@ -16,14 +16,30 @@ namespace {
 // on the way while the repair is (T9: once per RTT; ours is not known).
 constexpr Nanos kRepeatPause = millis(30);
 
+// Only for an authenticated packet: its SSRC may take another's place.
+abi::RtcpSource& rtcp_source(abi::SessionState& state, uint32_t ssrc) {
+  abi::RtcpSource* place = &state.rtcp_sources[0];
+  for (abi::RtcpSource& source : state.rtcp_sources) {
+    if (source.in_use != 0 && source.ssrc == ssrc) return source;
+    if (place->in_use != 0 && (source.in_use == 0 || source.heard_ns < place->heard_ns))
+      place = &source;
+  }
+  *place = {};
+  place->ssrc = ssrc;
+  place->in_use = 1;
+  return *place;
+}
+
 }  // namespace
 
 void Engine::receive_rtcp(Session& s, const RxPacket& p, Nanos now, TxBatch& tx) {
   auto plain = srtp_.unprotect_rtcp(s.rx_rtcp, {p.data, p.bytes});
   if (!plain) return drop(Drop::rtcp_authentication);
-  if (check(s.state->srtcp_replay, uint64_t{plain->index}) != ReplayVerdict::fresh)
+  abi::RtcpSource& source = rtcp_source(*s.state, load_be32(p.data + 4));
+  if (check(source.replay, uint64_t{plain->index}) != ReplayVerdict::fresh)
     return drop(Drop::rtcp_replayed);
-  accept(s.state->srtcp_replay, plain->index);
+  accept(source.replay, uint64_t{plain->index});
+  source.heard_ns = now.ns;
   authenticated_from(s, p.path, now);
   run_now_ = now;
   RtcpWalker walker({p.data, plain->plain_bytes});

@@ -180,7 +180,7 @@ void Worker::turn(Nanos wait_max) {
   take_dtls();
   if (!tx_.empty()) p_.io->tx_burst(tx_);
   for (uint32_t runs = 0;; ++runs) {
-    bool again = p_.engine->run(runs == 0 ? now : monotonic_now(), tx_);
+    bool again = p_.engine->run(monotonic_now(), tx_);
     if (!tx_.empty()) p_.io->tx_burst(tx_);
     if (!again) break;
     if (runs == kRunsPerTurn) {

@@ -292,7 +292,7 @@ TEST(Layout, IsTheGoldenOne) {
   field("KeyConfig.tx_key", offsetof(KeyConfig, tx_key));
   field("KeyConfig.ice_pwd", offsetof(KeyConfig, ice_pwd));
   field("SessionState.path", offsetof(SessionState, path));
-  field("SessionState.srtcp_replay", offsetof(SessionState, srtcp_replay));
+  field("SessionState.rtcp_sources", offsetof(SessionState, rtcp_sources));
   field("SessionState.egress", offsetof(SessionState, egress));
   field("EgressState.timestamp_offset", offsetof(EgressState, timestamp_offset));
   field("EgressState.picture_id_offset", offsetof(EgressState, picture_id_offset));

@@ -242,6 +242,30 @@ TEST(Engine, RewritesSenderReportsToTheViewersTimeline) {
   EXPECT_GE(seen, 2u);
 }
 
+// RFC 3711 §3.2.3: one SRTCP index per sender, as libsrtp counts.
+TEST(Engine, SrtcpIndicesOfTwoSendersDoNotCollide) {
+  World world;
+  TestPeer publisher(world, 0, SessionRole::publisher);
+  publisher.connect();
+  for (uint32_t sender : {10u, 11u}) {
+    publisher.next_rtcp_index = 1;
+    for (int i = 0; i < 3; ++i) {
+      uint8_t buffer[64];
+      Writer w(buffer);
+      write_receiver_report(w, Ssrc{sender}, {});
+      publisher.rtcp(w.written());
+    }
+  }
+  EXPECT_EQ(world.dropped(Drop::rtcp_replayed), 0u);
+  EXPECT_EQ(world.counted(Count::consumed_rtcp), 6u);
+  publisher.next_rtcp_index = 2;
+  uint8_t buffer[64];
+  Writer w(buffer);
+  write_receiver_report(w, Ssrc{11}, {});
+  publisher.rtcp(w.written());
+  EXPECT_EQ(world.dropped(Drop::rtcp_replayed), 1u);
+}
+
 TEST(Engine, OneAndThreeWorkersServeTheSamePayloads) {
   std::vector<std::vector<uint8_t>> first;
   for (uint32_t workers : {1u, 3u}) {
