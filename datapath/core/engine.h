@@ -179,6 +179,7 @@ class Engine {
   // --- engine_fanout.cc ---------------------------------------------------------------------
   bool serve_track(uint32_t track, Nanos now, TxBatch& tx);
   bool serve_viewer(Session& s, uint32_t media, Nanos now, TxBatch& tx);
+  void pace_at(Nanos at);
   bool start_reading(Session& s, uint32_t media, uint32_t layer, const TrackRing* ring, Nanos now);
   void begin_segment(Session& s, uint32_t media, const TrackRing* ring, uint64_t position);
   bool forward(Session& s, uint32_t media, const StoredPacket& packet, TxBatch& tx);
@@ -225,7 +226,7 @@ class Engine {
   uint32_t second_cursor_ = 0;  // where the once-a-second walk stands
   std::unique_ptr<uint32_t[]> publishers_owned_;
   uint32_t publisher_count_ = 0;
-  bool paced_ = false;          // some viewer waits for its next portion
+  Nanos next_pace_ = kNever;    // some viewer waits for its next portion
 
   // Tracks written in this burst: their readers are told once, at its end.
   std::array<uint32_t, kBurst> written_tracks_{};

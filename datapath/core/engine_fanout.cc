@@ -97,7 +97,10 @@ bool Engine::serve_viewer(Session& s, uint32_t media, Nanos now, TxBatch& tx) {
   }
   uint64_t head = e.ring->head();
   if (e.cursor == head) return true;
-  if (now.ns < e.pace_until_ns) return true;  // tick() marks the track again
+  if (now.ns < e.pace_until_ns) {
+    pace_at(Nanos{e.pace_until_ns});
+    return true;
+  }
   uint32_t sent = 0;
   while (e.cursor < head) {
     if (!e.ring->still_safe(e.cursor)) {
@@ -109,7 +112,7 @@ bool Engine::serve_viewer(Session& s, uint32_t media, Nanos now, TxBatch& tx) {
     if (!tx.has_room()) return false;
     if (sent == kCatchUpPackets && head - e.cursor > kCatchUpPackets) {
       e.pace_until_ns = now.ns + kCatchUpPause.ns;
-      paced_ = true;
+      pace_at(Nanos{e.pace_until_ns});
       return true;
     }
     forward(s, media, e.ring->at(e.cursor), tx);
@@ -118,6 +121,9 @@ bool Engine::serve_viewer(Session& s, uint32_t media, Nanos now, TxBatch& tx) {
   }
   return true;
 }
+
+// tick() marks the tracks of paced viewers again then.
+void Engine::pace_at(Nanos at) { next_pace_ = std::min(next_pace_, at); }
 
 bool Engine::start_reading(Session& s, uint32_t media, uint32_t layer, const TrackRing* ring,
                            Nanos now) {

@@ -27,17 +27,25 @@ constexpr Nanos kKeyFrameInterval = millis(500);  // T10
 constexpr Nanos kTransportCcInterval = millis(50);
 constexpr uint32_t kLocalReportBytes = 1200;
 
+// False once another publisher took the track over.
+bool publishes(const Session& s, const Track& track) {
+  return track.publisher.load(std::memory_order_relaxed) ==
+         (uint64_t{s.slot} << 32 | s.generation);
+}
+
 }  // namespace
 
 void Engine::tick(Nanos now, TxBatch& tx) {
   run_now_ = now;
-  if (paced_) {
-    paced_ = false;
+  if (now >= next_pace_) {
+    next_pace_ = kNever;
     for (uint32_t i = 0; i < owned_count_; ++i) {
       Session& s = shared_.session(owned_[i]);
       for (uint32_t m = 0; m < s.media_count; ++m)
-        if (s.egress[m].pace_until_ns != 0 && s.egress[m].ring)
+        if (s.egress[m].pace_until_ns != 0 && s.egress[m].ring) {
+          s.egress[m].pace_until_ns = 0;
           shared_.dirty[options_.worker].mark(s.egress[m].track);
+        }
     }
   }
   if (now < next_tick_) return;
@@ -60,7 +68,7 @@ void Engine::tick(Nanos now, TxBatch& tx) {
 }
 
 Nanos Engine::deadline() const {
-  return paced_ ? std::min(next_tick_, run_now_ + millis(2)) : next_tick_;
+  return std::min(next_tick_, next_pace_);
 }
 
 void Engine::tick_publisher(Session& s, Nanos now, TxBatch& tx) {
@@ -120,9 +128,7 @@ void Engine::request_key_frame(uint32_t slot, uint32_t generation) {
 void Engine::send_key_frame_requests(Session& s, uint32_t m, Nanos now, TxBatch& tx) {
   PublisherMedia& media = s.publisher->media[m];
   Track& track = shared_.tracks[media.track];
-  if (track.publisher.load(std::memory_order_relaxed) !=
-      (uint64_t{s.slot} << 32 | s.generation))
-    return;  // taken over by another
+  if (!publishes(s, track)) return;
   uint32_t wanted = track.key_frame_wanted.load(std::memory_order_relaxed);
   for (uint32_t l = 0; wanted != 0 && l < media.layer_count; ++l) {
     if ((wanted & 1u << l) == 0) continue;
@@ -220,6 +226,7 @@ void Engine::measure_layers(Session& s, Nanos now) {
     PublisherMedia& media = s.publisher->media[m];
     if (media.track == kNoIndex) continue;
     Track& track = shared_.tracks[media.track];
+    if (!publishes(s, track)) continue;
     uint32_t active = 0, best = 0;
     uint64_t best_bps = 0;
     for (uint32_t l = 0; l < media.layer_count; ++l) {

@@ -90,6 +90,31 @@ TEST(Engine, ServesAJoinerFromTheLastKeyFrameAtOnce) {
   EXPECT_EQ(world.counted(Count::pli_sent), 1u) << "only the one a new publisher is sent";
 }
 
+TEST(Engine, ServesALongStartUpCacheInPortionsButWhole) {
+  World world;
+  TestPeer publisher(world, 0, SessionRole::publisher);
+  publisher.connect();
+  // 600 packets of one key frame in 1 s.
+  for (uint32_t i = 0; i < 600; ++i) {
+    Packet p;
+    p.index = 10 + i;
+    p.timestamp = 1000;
+    p.marker = i == 599;
+    p.payload = TestPeer::vp8(i == 0, 1, 1, static_cast<uint8_t>(i), 1000);
+    if (i > 0) p.payload[0] = 0x80;  // continuation: S = 0
+    publisher.send(p);
+    if (i % 60 == 59) world.advance(millis(50));
+  }
+  TestPeer viewer(world, 1, SessionRole::viewer);
+  viewer.check();
+  viewer.key();
+  viewer.receive();
+  EXPECT_LE(viewer.media.size(), 100u) << "not in one burst";
+  world.advance(millis(200));
+  viewer.receive();
+  EXPECT_EQ(viewer.media.size(), 600u);
+}
+
 TEST(Engine, WaitsForAKeyFrameAndAsksForOneAtMostTwiceASecond) {
   World world;
   TestPeer publisher(world, 0, SessionRole::publisher);
