@@ -4,7 +4,6 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "datapath/proto/crc32.h"
 #include "tests/unit/proto/bytes_testing.h"
 
 namespace spillway {
@@ -46,27 +45,6 @@ TEST(HmacSha1, ComparesWholeValues) {
   EXPECT_FALSE(equal_constant_time(hex("0102"), hex("0103")));
   EXPECT_FALSE(equal_constant_time(hex("0102"), hex("010200")));
   EXPECT_TRUE(equal_constant_time({}, {}));
-}
-
-TEST(Crc32, CheckValueOfTheStandard) {
-  EXPECT_EQ(crc32(text("123456789")), 0xCBF43926u);
-  EXPECT_EQ(crc32({}), 0u);
-}
-
-// The eight-byte steps against one bit at a time; and in two parts.
-TEST(Crc32, AgreesWithTheDefinitionAtEveryLength) {
-  Random random(9);
-  Buffer data = random.bytes(70);
-  for (size_t n = 0; n <= data.size(); ++n) {
-    uint32_t c = 0xffffffff;
-    for (size_t i = 0; i < n; ++i) {
-      c ^= data[i];
-      for (int k = 0; k < 8; ++k) c = c & 1 ? c >> 1 ^ 0xEDB88320u : c >> 1;
-    }
-    Bytes all = Bytes{data}.first(n);
-    EXPECT_EQ(crc32(all), ~c) << n;
-    EXPECT_EQ(crc32(all.subspan(n / 3), crc32(all.first(n / 3))), ~c) << n;
-  }
 }
 
 }  // namespace
