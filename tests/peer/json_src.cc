@@ -1,0 +1,2 @@
+// Boost.JSON, header-only: its definitions live here.
+#include <boost/json/src.hpp>
