@@ -98,9 +98,9 @@ uint32_t write_transport_cc(Writer& w, Ssrc sender, Ssrc media, uint16_t base,
     while (fits < c.count && used + delta_bytes(left[fits].symbol) <= room)
       used += delta_bytes(left[fits++].symbol);
     if (fits == 0) break;
-    bool cut = fits < c.count;
-    if (cut) {
-      // What is left over of a vector reads as "lost" behind the status count.
+    if (fits < c.count) {
+      // Fewer than two bytes are left, so this chunk is the last: what it holds behind
+      // the status count is not read.
       if (!(c.bits & 0x8000))
         c = run_chunk(left[0].symbol, fits);
       else if (c.bits & 0x4000)
@@ -112,7 +112,6 @@ uint32_t write_transport_cc(Writer& w, Ssrc sender, Ssrc media, uint16_t base,
     chunks[chunk_count++] = c.bits;
     covered += fits;
     bytes = used;
-    if (cut) break;
   }
   if (covered == 0 || !any_received) return 0;
 
