@@ -85,6 +85,9 @@ const EVP_MD* digest_of(const std::string& algorithm) {
   return nullptr;
 }
 
+constexpr size_t kRecordHeaderBytes = 13;   // RFC 6347 §4.1
+constexpr unsigned kMaxSendFragment = 2048;  // 512..16384
+
 // named curves and ordinary RSA sizes only.
 bool acceptable_key(X509* certificate) {
   EVP_PKEY* key = X509_get0_pubkey(certificate);
@@ -186,6 +189,8 @@ Result<std::unique_ptr<DtlsContext>> DtlsContext::create(std::string_view pem) {
   SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(c, 1);
   SSL_CTX_set_max_cert_list(c, kMaxCertificateBytes);
+  // The write buffer's size: nothing we send exceeds the MTU.
+  SSL_CTX_set_max_send_fragment(c, kMaxSendFragment);
   SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   SSL_CTX_set_cert_verify_callback(c, DtlsHandshake::verify_callback(), nullptr);
   return out;
@@ -235,8 +240,16 @@ DtlsHandshake::State DtlsHandshake::receive(Bytes datagram, Nanos now) {
     case DtlsScreen::Verdict::limit: return fail(HandshakeFailure::limit);
     case DtlsScreen::Verdict::pass: break;
   }
-  io_->incoming = datagram;
-  return advance();
+  // One record at a time: OpenSSL 3.0 meets a repeated ClientHello (record version
+  // DTLS 1.0 after 1.2 was chosen) by skipping its header only, and would read the rest
+  // of the datagram out of step. The screen has checked the lengths.
+  while (!datagram.empty() && state_ == State::running) {
+    size_t bytes = kRecordHeaderBytes + load_be16(&datagram[kRecordHeaderBytes - 2]);
+    io_->incoming = datagram.first(bytes);
+    datagram = datagram.subspan(bytes);
+    advance();
+  }
+  return state_;
 }
 
 DtlsHandshake::State DtlsHandshake::tick(Nanos now) {
@@ -259,9 +272,10 @@ Nanos DtlsHandshake::deadline(Nanos now) const {
 
 DtlsHandshake::State DtlsHandshake::advance() {
   ERR_clear_error();
+  size_t before = io_->output.count();
   int result = SSL_do_handshake(ssl_);
   io_->incoming = {};
-  if (result == 1) return finish();
+  if (result == 1) return finish(before);
   if (SSL_get_error(ssl_, result) == SSL_ERROR_WANT_READ) return state_;
   unsigned long error = ERR_peek_last_error();  // NOLINT: OpenSSL's type
   int reason = ERR_GET_REASON(error);
@@ -275,7 +289,7 @@ DtlsHandshake::State DtlsHandshake::advance() {
   return fail(HandshakeFailure::protocol);
 }
 
-DtlsHandshake::State DtlsHandshake::finish() {
+DtlsHandshake::State DtlsHandshake::finish(size_t last_flight_from) {
   // Again, and independent of the callback: no keys without the right certificate.
   X509* certificate = SSL_get1_peer_certificate(ssl_);
   HandshakeFailure verdict = judge(certificate, io_->fingerprints);
@@ -303,7 +317,9 @@ DtlsHandshake::State DtlsHandshake::finish() {
   OPENSSL_cleanse(material, sizeof material);
   if (!exported) return fail(HandshakeFailure::protocol);
 
-  if (role_ == DtlsRole::server) last_flight_ = io_->output;
+  if (role_ == DtlsRole::server)
+    for (size_t i = last_flight_from; i < io_->output.count(); ++i)
+      last_flight_.add(io_->output[i]);
   // The alert that will end this association, encoded while there is still a cipher.
   DatagramList flight = std::move(io_->output);
   io_->output = {};

@@ -164,7 +164,7 @@ class DtlsHandshake {
  private:
   struct Io;  // what OpenSSL's callbacks see
   State advance();
-  State finish();
+  State finish(size_t last_flight_from);
   State fail(HandshakeFailure why);
 
   DtlsRole role_;
