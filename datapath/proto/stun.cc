@@ -33,7 +33,9 @@ constexpr uint32_t kFingerprintBytes = kAttributeHeader + 4;
 constexpr uint32_t kFingerprintXor = 0x5354554E;  // §14.7
 constexpr size_t kMaxUsernameBytes = 513;         // §14.3
 
-Bytes as_bytes(std::string_view s) { return {reinterpret_cast<const uint8_t*>(s.data()), s.size()}; }
+Bytes as_bytes(std::string_view s) {
+  return {reinterpret_cast<const uint8_t*>(s.data()), s.size()};
+}
 
 std::optional<Endpoint> read_xor_mapped(Bytes v, const uint8_t* header) {
   if (v.size() < 8) return std::nullopt;

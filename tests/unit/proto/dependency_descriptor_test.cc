@@ -66,7 +66,8 @@ Buffer write(const Spec& s) {
   }
   b.put(1, s.resolutions);
   if (s.resolutions)
-    for (uint32_t i = 0; i < s.spatial_layers; ++i) b.put(16, 640 * (i + 1) - 1).put(16, 360 * (i + 1) - 1);
+    for (uint32_t i = 0; i < s.spatial_layers; ++i)
+      b.put(16, 640 * (i + 1) - 1).put(16, 360 * (i + 1) - 1);
   if (s.active) b.put(s.targets, s.active_mask);
   return b.bytes();
 }

@@ -186,8 +186,8 @@ TEST(ExtensionWriter, RandomBlocksReadBack) {
       bool new_wide = wide || needs_wide;
       size_t heads = (accepted.size() + 1) * (new_wide ? 2 : 1);
       size_t need = (4 + heads + values + value.size() + 3) / 4 * 4;
-      bool should = id != 0 && accepted.size() < kMaxExtensions && (!needs_wide || wide || allowed) &&
-                    need <= room;
+      bool should = id != 0 && accepted.size() < kMaxExtensions &&
+                    (!needs_wide || wide || allowed) && need <= room;
       ASSERT_EQ(w.add(id, value), should) << "round " << round;
       if (!should) continue;
       accepted.emplace_back(id, value);

@@ -370,7 +370,8 @@ TEST(Rtcp, BuildersRefuseBadArguments) {
   EXPECT_TRUE(refused([&](Writer& w) { return write_bye(w, std::vector<Ssrc>(32)); }));
   EXPECT_TRUE(refused([&](Writer& w) { return write_nack(w, Ssrc{1}, Ssrc{2}, {}); }));
   EXPECT_TRUE(refused([&](Writer& w) { return write_fir(w, Ssrc{1}, {}); }));
-  EXPECT_TRUE(refused([&](Writer& w) { return write_remb(w, Ssrc{1}, 1, std::vector<Ssrc>(256)); }));
+  std::vector<Ssrc> many(256);
+  EXPECT_TRUE(refused([&](Writer& w) { return write_remb(w, Ssrc{1}, 1, many); }));
 }
 
 TEST(Rtcp, DamagedCompoundsNeverReachPastTheirEnd) {

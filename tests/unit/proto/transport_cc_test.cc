@@ -189,7 +189,8 @@ TEST(TransportCc, RefusesMalformedFeedback) {
 }
 
 TEST(TransportCc, DamagedFeedbackStaysInBounds) {
-  Buffer packet = build({1, kLost, 400, 401, 402, -900, kLost, 5, 6, 7, 8, 9, 10, 11, 12, 13}).bytes;
+  Buffer packet =
+      build({1, kLost, 400, 401, 402, -900, kLost, 5, 6, 7, 8, 9, 10, 11, 12, 13}).bytes;
   with_damaged(Bytes{packet}.subspan(12), [](Bytes fci) {
     auto fb = parse_transport_cc(fci);
     if (!fb) return;
