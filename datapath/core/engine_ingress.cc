@@ -116,14 +116,18 @@ struct StreamLabels {
   Bytes mid, rid, repaired_rid;
 };
 
-StreamLabels read_labels(const PublisherMedia& any, Bytes packet, const RtpHeader& h) {
+// An id means the same on every line of a bundle (RFC 9143), but a line names only the
+// extensions it uses: rid stands on the video line alone. All lines are asked.
+StreamLabels read_labels(const Session& s, Bytes packet, const RtpHeader& h) {
   StreamLabels labels;
   for_each_extension(h, packet, [&](uint8_t id, Bytes value) {
-    switch (any.extensions.kind(id)) {
-      case ExtensionKind::mid: labels.mid = value; break;
-      case ExtensionKind::rid: labels.rid = value; break;
-      case ExtensionKind::repaired_rid: labels.repaired_rid = value; break;
-      default: break;
+    for (uint32_t m = 0; m < s.media_count; ++m) {
+      switch (s.publisher->media[m].extensions.kind(id)) {
+        case ExtensionKind::mid: labels.mid = value; return;
+        case ExtensionKind::rid: labels.rid = value; return;
+        case ExtensionKind::repaired_rid: labels.repaired_rid = value; return;
+        default: break;
+      }
     }
   });
   return labels;
@@ -177,9 +181,7 @@ void Engine::receive_rtp(Session& s, const RxPacket& p, Nanos now) {
   s.rx_bytes += p.bytes;
 
   if (!stream) {
-    // mid, rid and repaired-rid have the same ids on every line of a bundle
-    // (RFC 8843 §9.1), so the first line's map reads them.
-    place = place_new(s, *header, read_labels(s.publisher->media[0], {p.data, p.bytes}, *header));
+    place = place_new(s, *header, read_labels(s, {p.data, p.bytes}, *header));
     if (place.media == kNoIndex) return drop(Drop::rtp_unknown_stream);
     stream = place.rtx ? &s.publisher_state->rtx[place.media][place.layer]
                        : &s.publisher_state->primary[place.media][place.layer];

@@ -406,6 +406,36 @@ TEST(Engine, SwitchesLayersOnKeyFramesWithContinuousNumbers) {
   EXPECT_EQ(world.counted(Count::layer_switches), 1u);
 }
 
+// Aim: rid is negotiated on the video line only; an audio line before it must not hide it.
+TEST(Engine, FindsLayersBehindAnAudioLineWithoutRid) {
+  World world;
+  TestPeer publisher(world, 0, SessionRole::publisher, 5, 2);
+  abi::SessionConfig& c = publisher.config();
+  c.media[1] = c.media[0];
+  c.media[0] = {};
+  c.media[0].track = abi::kNoTrack;
+  c.media[0].mid_bytes = 1;
+  c.media[0].mid[0] = '9';
+  c.media[0].payload_count = 1;
+  c.media[0].payloads[0] = {111, static_cast<uint8_t>(Codec::opus), abi::kNoPayloadType, 0};
+  c.media[0].extension_count = 1;
+  c.media[0].extensions[0] = {4, static_cast<uint8_t>(ExtensionKind::mid)};
+  c.media_count = 2;
+  ASSERT_TRUE(abi::validate(c));
+  world.apply(0);
+  publisher.connect();
+  for (uint32_t l = 0; l < 2; ++l) {
+    Packet p;
+    p.index = 100;
+    p.ssrc = 0x100 + l;
+    p.rid = std::string(1, static_cast<char>('a' + l));
+    p.payload = TestPeer::vp8(true, 1, 1, static_cast<uint8_t>(l));
+    publisher.send(p);
+  }
+  EXPECT_EQ(world.counted(Count::forwarded_sources), 2u);
+  EXPECT_EQ(world.dropped(Drop::rtp_unknown_stream), 0u);
+}
+
 TEST(Engine, StopsSendingWithoutConsentAndSaysSo) {
   World world;
   TestPeer publisher(world, 0, SessionRole::publisher);
