@@ -256,6 +256,27 @@ TEST_F(DtlsTest, TakesAClientHelloInManyDatagrams) {
   }
 }
 
+TEST_F(DtlsTest, RepeatedHelloInFrontOfTheFlightDoesNotSpoilTheDatagram) {
+  std::vector<Fingerprint> fingerprints{theirs->fingerprint()};
+  DtlsHandshake us(*context, DtlsRole::server, fingerprints, real_now());
+  PeerOptions o;
+  o.identity = theirs;
+  DtlsPeer peer(o);
+  peer.step();
+  for (auto& d : peer.take()) us.receive(d, real_now());
+  DatagramList flight = us.output();
+  us.output().clear();
+  std::this_thread::sleep_for(std::chrono::milliseconds(80));
+  peer.timeout();  // the hello again, in the same datagram as what follows
+  for (size_t i = 0; i < flight.count(); ++i) peer.receive(flight[i]);
+  auto sent = peer.packed();
+  ASSERT_EQ(sent.size(), 1u);
+  ASSERT_TRUE(is_client_hello(sent[0]));
+  us.receive(sent[0], real_now());
+  EXPECT_EQ(us.state(), DtlsHandshake::State::done);
+  EXPECT_EQ(us.last_flight().count(), 1u);
+}
+
 TEST_F(DtlsTest, TakesFragmentsOutOfOrderAndTwice) {
   std::vector<Fingerprint> fingerprints{theirs->fingerprint()};
   DtlsHandshake us(*context, DtlsRole::server, fingerprints, real_now());
