@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -209,7 +210,10 @@ int play_command(const PlayArguments& arguments) {
     file << report.json();
     if (!file.flush()) return complain("cannot write " + arguments.json);
   }
-  return report.missed.empty() ? 0 : 1;
+  const bool anybody = std::any_of(report.viewers.begin(), report.viewers.end(), [](const auto& v) {
+    return v.packets > 0;
+  });
+  return report.missed.empty() && anybody ? 0 : 1;
 }
 
 }  // namespace spillway::peer

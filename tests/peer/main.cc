@@ -94,7 +94,8 @@ int main(int argc, char** argv) {
   v->add_flag("--no-rtx", no_rtx, "offer no retransmission");
   v->add_flag("--quiet", play.quiet, "no live line");
   v->add_option("--json", play.json, "write the report to this file, - for standard output");
-  v->add_option("--expect-loss-max", play.expect.loss_max, "packets lost for good, all viewers");
+  v->add_option("--expect-loss-max", play.expect.loss_max, "video packets lost for good, all viewers");
+  v->add_option("--expect-audio-loss-max", play.expect.audio_loss_max, "audio has no retransmission");
   v->add_option("--expect-gap-max-ms", play.expect.gap_max_ms, "between complete frames, each viewer");
   v->add_option("--expect-viewers", play.expect.viewers, "that got a frame");
   v->add_flag("--expect-same-payloads", play.expect.same_payloads,

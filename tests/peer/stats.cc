@@ -112,10 +112,11 @@ void RunReport::conclude(const Expectations& e) {
   digest_to = digest_to > kTailFrames ? digest_to - kTailFrames : 0;
   if (e.digest_frames) std::tie(digest_from, digest_to) = *e.digest_frames;
   same_payloads = all_marked && digest_from <= digest_to;
-  uint64_t lost = 0, watching = 0, damaged = 0, missing = 0, reference = 0;
+  uint64_t lost = 0, audio_lost = 0, watching = 0, damaged = 0, missing = 0, reference = 0;
   for (size_t i = 0; i < viewers.size(); ++i) {
     const ViewerFigures& v = viewers[i];
     lost += v.lost;
+    audio_lost += v.audio_lost;
     watching += v.frames > 0;
     damaged += v.damaged;
     if (e.gap_max_ms && v.longest_gap.ms() > *e.gap_max_ms)
@@ -131,6 +132,9 @@ void RunReport::conclude(const Expectations& e) {
   if (e.loss_max && lost > *e.loss_max)
     missed.push_back(std::to_string(lost) + " packets were lost for good, at most " +
                      std::to_string(*e.loss_max) + " are allowed");
+  if (e.audio_loss_max && audio_lost > *e.audio_loss_max)
+    missed.push_back(std::to_string(audio_lost) + " audio packets were lost, at most " +
+                     std::to_string(*e.audio_loss_max) + " are allowed");
   if (e.viewers && watching < *e.viewers)
     missed.push_back(std::to_string(watching) + " viewers got a frame, " +
                      std::to_string(*e.viewers) + " are expected");
@@ -149,11 +153,11 @@ std::string RunReport::json() const {
         v.digests.any() && digest_from <= digest_to ? v.digests.digest(digest_from, digest_to, &missing) : 0;
     list.push_back(json::object{
         {"id", v.id}, {"state", v.state}, {"error", v.error}, {"srtp", v.srtp},
-        {"packets", v.packets}, {"bytes", v.bytes}, {"lost", v.lost}, {"gaps", v.gaps},
+        {"packets", v.packets}, {"bytes", v.bytes}, {"lost", v.lost}, {"gaps", v.gaps}, {"audio_lost", v.audio_lost}, {"audio_gaps", v.audio_gaps},
         {"pending", v.pending}, {"duplicates", v.duplicates}, {"replayed", v.replayed},
         {"bad_tag", v.bad_tag}, {"nacks", v.nacks}, {"nacked", v.nacked},
         {"rtx_received", v.rtx_received}, {"rtx_useless", v.rtx_useless}, {"repaired", v.repaired},
-        {"padding", v.padding}, {"plis", v.plis}, {"restarts", v.restarts}, {"unknown", v.unknown},
+        {"padding", v.padding}, {"from_cache", v.from_cache}, {"plis", v.plis}, {"restarts", v.restarts}, {"unknown", v.unknown},
         {"damaged", v.damaged}, {"sender_reports", v.sender_reports},
         {"transport_cc_sent", v.transport_cc_sent}, {"frames", v.frames},
         {"frames_incomplete", v.frames_incomplete}, {"key_frames", v.key_frames},
@@ -168,6 +172,8 @@ std::string RunReport::json() const {
     sum.bytes += v.bytes;
     sum.lost += v.lost;
     sum.gaps += v.gaps;
+    sum.audio_lost += v.audio_lost;
+    sum.audio_gaps += v.audio_gaps;
     sum.duplicates += v.duplicates;
     sum.replayed += v.replayed;
     sum.bad_tag += v.bad_tag;
@@ -185,7 +191,8 @@ std::string RunReport::json() const {
   const json::object total{
       {"viewers", viewers.size()}, {"watching", watching}, {"seconds", seconds},
       {"cpu_seconds", cpu_seconds}, {"packets", sum.packets}, {"bytes", sum.bytes},
-      {"lost", sum.lost}, {"gaps", sum.gaps}, {"duplicates", sum.duplicates},
+      {"lost", sum.lost}, {"gaps", sum.gaps}, {"audio_lost", sum.audio_lost},
+      {"audio_gaps", sum.audio_gaps}, {"duplicates", sum.duplicates},
       {"replayed", sum.replayed}, {"bad_tag", sum.bad_tag}, {"damaged", sum.damaged},
       {"nacked", sum.nacked}, {"rtx_received", sum.rtx_received}, {"plis", sum.plis},
       {"frames", sum.frames}, {"freezes", sum.freezes},
@@ -201,7 +208,7 @@ std::string RunReport::json() const {
 }
 
 std::string RunReport::summary() const {
-  uint64_t packets = 0, lost = 0, watching = 0, frames = 0, bytes = 0, repaired = 0, freezes = 0;
+  uint64_t packets = 0, lost = 0, audio_lost = 0, watching = 0, frames = 0, bytes = 0, repaired = 0, freezes = 0;
   Nanos gap{}, first{};
   Histogram latency;
   std::string out;
@@ -210,6 +217,7 @@ std::string RunReport::summary() const {
     packets += v.packets;
     bytes += v.bytes;
     lost += v.lost;
+    audio_lost += v.audio_lost;
     repaired += v.repaired;
     frames += v.frames;
     freezes += v.freezes;
@@ -222,12 +230,13 @@ std::string RunReport::summary() const {
   }
   char text[600];
   std::snprintf(text, sizeof text,
-                "%llu of %zu viewers got video; %llu packets, %.1f MB; lost %llu, repaired %llu; "
+                "%llu of %zu viewers got video; %llu packets, %.1f MB; lost %llu (audio %llu), repaired %llu; "
                 "%llu frames, %llu freezes, longest gap %lld ms; first frame after at most %lld ms; "
                 "latency p50 %.2f p99 %.2f max %.2f ms; same payloads: %s; CPU %.2f s of %.1f s\n",
                 static_cast<unsigned long long>(watching), viewers.size(),
                 static_cast<unsigned long long>(packets), static_cast<double>(bytes) / 1e6,
-                static_cast<unsigned long long>(lost), static_cast<unsigned long long>(repaired),
+                static_cast<unsigned long long>(lost),
+                static_cast<unsigned long long>(audio_lost), static_cast<unsigned long long>(repaired),
                 static_cast<unsigned long long>(frames), static_cast<unsigned long long>(freezes),
                 static_cast<long long>(gap.ms()), static_cast<long long>(first.ms()),
                 milliseconds(latency.quantile(0.5)), milliseconds(latency.quantile(0.99)),

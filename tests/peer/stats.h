@@ -63,8 +63,12 @@ struct ViewerFigures {
   std::string error;
   std::string srtp;
   uint64_t packets = 0, bytes = 0;  // RTP, without RTX; payload bytes
+  // Streams with retransmission (video) and without (audio) apart: the latter's losses are
+  // the network's, nobody could repair them.
+  uint64_t audio_lost = 0, audio_gaps = 0;
   uint64_t lost = 0, gaps = 0, pending = 0, duplicates = 0, replayed = 0, bad_tag = 0;
   uint64_t nacks = 0, nacked = 0, rtx_received = 0, rtx_useless = 0, repaired = 0, padding = 0;
+  uint64_t from_cache = 0;  // marked packets sent before the viewer was connected; no latency
   uint64_t plis = 0, restarts = 0, unknown = 0, damaged = 0;
   uint64_t sender_reports = 0, transport_cc_sent = 0;
   uint64_t frames = 0, frames_incomplete = 0, key_frames = 0, freezes = 0;
@@ -76,11 +80,12 @@ struct ViewerFigures {
 };
 
 struct Expectations {
-  std::optional<uint64_t> loss_max;     // sum over viewers
-  std::optional<int64_t> gap_max_ms;    // of each viewer
-  std::optional<uint64_t> viewers;      // that got at least one frame
+  std::optional<uint64_t> loss_max{};     // video, sum over viewers
+  std::optional<uint64_t> audio_loss_max{};
+  std::optional<int64_t> gap_max_ms{};    // of each viewer
+  std::optional<uint64_t> viewers{};      // that got at least one frame
   bool same_payloads = false;
-  std::optional<std::pair<uint32_t, uint32_t>> digest_frames;
+  std::optional<std::pair<uint32_t, uint32_t>> digest_frames{};
 };
 
 struct RunReport {

@@ -157,7 +157,12 @@ void Viewer::primary(Media& m, Codec codec, const RtpHeader& h, Bytes payload, u
     ++own_.damaged;
     return;
   }
-  own_.latency.add(now - marked->marker.sent);
+  // What a server kept for new viewers was sent before this one was there.
+  if (connected_ && marked->marker.sent >= *connected_) {
+    own_.latency.add(now - marked->marker.sent);
+  } else {
+    ++own_.from_cache;
+  }
   own_.digests.add(marked->marker.frame, marked->marker.packet, marked->marker.packets,
                    hash_bytes(marked->content));
 }
@@ -262,8 +267,9 @@ void Viewer::finish(Nanos now) {
 ViewerFigures Viewer::figures() const {
   ViewerFigures f = own_;
   for (const Media& m : media_) {
-    f.lost += m.stream.lost();
-    f.gaps += m.stream.gaps();
+    const bool audio = &m == &media(MediaKind::audio);
+    (audio ? f.audio_lost : f.lost) += m.stream.lost();
+    (audio ? f.audio_gaps : f.gaps) += m.stream.gaps();
     f.pending += m.stream.pending();
     f.duplicates += m.stream.duplicates();
     f.repaired += m.stream.repaired();
