@@ -19,19 +19,35 @@ bool FrameTracker::receive(const Packet& p, Nanos now) {
   // Codecs with several starting packets in a frame: the earliest counts.
   if (p.first && (!f.first || p.sequence < *f.first)) f.first = p.sequence;
   if (p.last) f.last = p.sequence;
+  f.lowest = std::min(f.lowest, p.sequence);
   f.key |= p.key;
-  const bool whole = f.first && f.last && *f.last >= *f.first && f.packets > *f.last - *f.first;
-  if (whole) {
-    completed(f.key, now);
-    open_.erase(time);
-    done_[time] = true;
-    if (done_.size() > kFramesOpen) done_.erase(done_.begin());
+  const bool whole = complete_if_whole(time, now);
+  if (p.last) {
+    ends_.insert(p.sequence);
+    if (ends_.size() > kFramesOpen) ends_.erase(ends_.begin());
+    // A late marker bit can be what told where the frame behind it begins.
+    const auto next = std::find_if(open_.begin(), open_.end(), [&](const auto& f2) {
+      return f2.second.lowest == p.sequence + 1;
+    });
+    if (next != open_.end()) complete_if_whole(next->first, now);
   }
   while (open_.size() > kFramesOpen) {
     open_.erase(open_.begin());
     ++incomplete_;
   }
   return whole;
+}
+
+bool FrameTracker::complete_if_whole(int64_t time, Nanos now) {
+  const Frame f = open_.at(time);
+  if (!f.last || (!f.first && !ends_.contains(f.lowest - 1))) return false;
+  const uint64_t first = f.first.value_or(f.lowest);
+  if (*f.last < first || f.packets <= *f.last - first) return false;
+  open_.erase(time);
+  done_[time] = true;
+  if (done_.size() > kFramesOpen) done_.erase(done_.begin());
+  completed(f.key, now);
+  return true;
 }
 
 void FrameTracker::completed(bool key, Nanos now) {

@@ -2,7 +2,8 @@
 // between two, freezes.
 //
 // A frame is the packets of one RTP timestamp: whole when its first packet (told by the
-// codec), the one with the marker bit and all between have arrived. A freeze is an
+// codec, or by standing behind a marker bit), the one with the marker bit and all between
+// have arrived. A freeze is an
 // interval between complete frames above max(3 d, d + 150 ms), d the average of the last
 // 30 intervals (as in W3C webrtc-stats freezeCount).
 #pragma once
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "datapath/base/units.h"
 
@@ -24,7 +26,7 @@ class FrameTracker {
     bool last = false;   // marker bit
     bool key = false;    // a decoder can start here
   };
-  // Fresh packets only. True: a frame became complete with this one.
+  // Fresh packets only. True: the packet's frame became complete with it.
   bool receive(const Packet& p, Nanos now);
   // Counts the time since the last complete frame as a gap too: a stream that stopped
   // must not look smooth.
@@ -43,15 +45,18 @@ class FrameTracker {
   static constexpr size_t kFramesOpen = 128;  // four seconds of unfinished frames
   struct Frame {
     std::optional<uint64_t> first, last;
+    uint64_t lowest = UINT64_MAX;
     uint64_t packets = 0;
     bool key = false;
   };
+  bool complete_if_whole(int64_t time, Nanos now);
   void completed(bool key, Nanos now);
   void gap(Nanos interval);
 
   // By unwrapped timestamp.
   std::map<int64_t, Frame> open_;
   std::map<int64_t, bool> done_;  // the latest complete ones: repeats must not reopen them
+  std::set<uint64_t> ends_;       // the latest sequence numbers with a marker bit
   int64_t newest_time_ = 0;
   bool started_ = false;
   uint64_t complete_ = 0, incomplete_ = 0, key_frames_ = 0, freezes_ = 0;

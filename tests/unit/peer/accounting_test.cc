@@ -110,6 +110,22 @@ TEST(FrameTracker, CountsOnlyWholeFrames) {
   }
 }
 
+// Aim: codecs whose payload does not tell where a frame begins (AV1).
+TEST(FrameTracker, TakesThePacketBehindAMarkerBitAsABegin) {
+  FrameTracker t;
+  const auto packet = [&](uint64_t sequence, uint32_t frame, bool last) {
+    t.receive({sequence, frame * 3000, false, last, false}, seconds(1));
+  };
+  packet(10, 0, true);  // nobody knows whether there was more in front
+  packet(11, 1, false);
+  packet(12, 1, true);
+  EXPECT_EQ(t.complete(), 1u);
+  packet(14, 3, true);  // 13 is missing
+  EXPECT_EQ(t.complete(), 1u);
+  packet(13, 2, true);  // completes itself and the one behind it
+  EXPECT_EQ(t.complete(), 3u);
+}
+
 TEST(FrameTracker, TimestampsMayWrap) {
   FrameTracker t;
   for (uint32_t i = 0; i < 10; ++i)
