@@ -123,8 +123,16 @@ void Engine::apply(uint32_t slot, const abi::SessionConfig& config, const abi::K
 
 void Engine::recover(uint32_t slot, const abi::SessionConfig& config, const abi::KeyConfig* keys,
                      Nanos now) {
-  if (config.phase == static_cast<uint8_t>(SessionPhase::free)) return;
   abi::SessionState& state = states_[slot];
+  if (config.phase == static_cast<uint8_t>(SessionPhase::free)) {
+    // Ended while no datapath ran: let the slot go, or control could never reuse it.
+    if (config.generation == 0 || config.home_worker % shared_.workers != options_.worker) return;
+    state.path = {};
+    state.keyed = 0;
+    state.live_generation.store(0, std::memory_order_release);
+    state.released_generation.store(config.generation, std::memory_order_release);
+    return;
+  }
   bool ours = state.live_generation.load(std::memory_order_relaxed) == config.generation;
   uint32_t owner = ours ? state.owner_worker.load(std::memory_order_relaxed) : config.home_worker;
   if (owner >= shared_.workers) owner %= shared_.workers;

@@ -176,8 +176,9 @@ void Worker::turn(Nanos wait_max) {
     drain_outputs(now);  // DTLS bytes lie in the packets: before they go back
     p_.io->release({packets_, n});
   }
-  take_commands(now);
+  // DTLS first: a close_notify is written before the command that ends its session.
   take_dtls();
+  take_commands(now);
   if (!tx_.empty()) p_.io->tx_burst(tx_);
   for (uint32_t runs = 0;; ++runs) {
     bool again = p_.engine->run(monotonic_now(), tx_);
