@@ -110,7 +110,8 @@ uint32_t DatapathLink::slots_used() const {
                   kMaxSessions);
 }
 void DatapathLink::set_slots_used(uint32_t slots) {
-  regions_.control->recovery.slots_used.store(slots, std::memory_order_relaxed);
+  // pairs with the acquire of a datapath that recovers: it looks at no slot beyond
+  regions_.control->recovery.slots_used.store(slots, std::memory_order_release);
 }
 
 // --- answers ---------------------------------------------------------------------------

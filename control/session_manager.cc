@@ -18,6 +18,8 @@ namespace {
 constexpr uint32_t kRetryOverloadedS = 2;
 constexpr uint32_t kRetryNoPublisherS = 5;
 constexpr uint32_t kRetryDrainingS = 10;
+// Viewers of streams nobody publishes may not use up the tracks of those who would.
+constexpr uint32_t kTracksForWaiting = kMaxTracks / 2;
 // Doorbells repeated after a change: a session that moved between workers at the wrong
 // moment is looked at again.
 constexpr uint8_t kReminders = 2;
@@ -129,6 +131,7 @@ std::optional<ApiError> SessionManager::admit(bool replaces) {
 bool SessionManager::assign_tracks(Stream& stream, abi::SessionRole role,
                                    abi::SessionConfig& config, TrackList& held) {
   bool publisher = role == abi::SessionRole::publisher;
+  if (!publisher && !stream.live() && tracks_.used() >= kTracksForWaiting) return false;
   std::array<uint32_t, 2> ordinals{};
   for (uint32_t m = 0; m < config.media_count; ++m) {
     auto kind = static_cast<MediaKind>(config.media[m].kind);

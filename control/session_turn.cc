@@ -75,7 +75,9 @@ void SessionManager::take_event(const abi::Event& event, uint32_t worker) {
       s->path = event.path;
       s->via_worker = static_cast<uint8_t>(worker);
       if (s->old_ice_valid && event.ice_generation == s->ice_generation) retire_old_ice(*s);
-      if (!s->keyed && s->local_role == DtlsRole::client && !s->handshake) start_handshake(*s);
+      if (!s->keyed && s->local_role == DtlsRole::client && !s->handshake &&
+          now_ - s->handshake_began >= kHandshakePause)
+        start_handshake(*s);
       return;
     case abi::EventType::connected: s->connected = s->keyed; return;
     case abi::EventType::expired:

@@ -2,8 +2,8 @@
 // needs, so that a restarted control still serves old session URLs (DELETE, PATCH)
 // and still knows what a publisher sends (DESIGN §5, threats T2).
 //
-// Written and read by control only; the datapath and the launcher may read it and
-// have no use for it. It lies in shared memory because that outlives the process.
+// Written and read by control only (a restarted datapath reads RecoveryMark too). It
+// lies in shared memory because that outlives the process.
 // A record whose generation differs from the session entry's is an old one.
 #pragma once
 
@@ -53,7 +53,7 @@ static_assert(std::is_standard_layout_v<TrackRecord>);
 
 using TrackRecordEntry = Seqlock<TrackRecord>;
 
-// How far a restarted control has to look; slots are taken lowest first.
+// How far a restarted process has to look; slots are taken lowest first.
 struct alignas(kNoShare) RecoveryMark {
   std::atomic<uint32_t> slots_used;  // slots at and above were never taken
   uint32_t reserved_zero[31];

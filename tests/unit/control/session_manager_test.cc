@@ -553,6 +553,25 @@ TEST(SessionManager, SessionsSpreadOverWorkersAndFollowTheirOwner) {
   EXPECT_TRUE(rig.woken.contains(home));
 }
 
+TEST(SessionManager, WaitingViewersLeaveTracksForPublishers) {
+  Rig rig;
+  rig.limits.max = kMaxSessions;
+  rig.limits.max_half_open = kMaxSessions;
+  rig.start();
+  uint32_t accepted = 0;
+  for (; accepted < 2 * kMaxTracks; ++accepted) {
+    auto r = rig.manager->watch(rig.request("w" + std::to_string(accepted)));
+    if (!std::holds_alternative<ApiError>(r)) continue;
+    EXPECT_EQ(error_kind(r), ApiError::Kind::overloaded);
+    break;
+  }
+  EXPECT_EQ(accepted, kMaxTracks / 4);  // two tracks each, half of the pool
+  for (int i = 0; i < 100; ++i) {
+    rig.publish("p" + std::to_string(i));
+    rig.watch("p" + std::to_string(i));
+  }
+}
+
 TEST(SessionManager, DrainRefusesNewAndEndsAll) {
   Rig rig;
   auto p = rig.publish("live");
