@@ -146,6 +146,18 @@ class Engine {
   void take_message(const WorkerMessage& m, uint32_t from, Nanos now, TxBatch& tx);
   void reload(uint32_t slot);
   void pass_on(uint32_t slot, uint32_t worker);
+  // A verified check of a session another worker owns.
+  struct Validated {
+    uint32_t slot, generation;
+    Path path;
+    uint8_t ice_generation;
+    bool nominated;
+    Bytes remote_ufrag;   // at most kMaxUfragBytes
+    uint32_t via_worker;  // where it arrived
+    uint8_t hops;
+  };
+  void tell_owner(const Validated& v, Nanos now);
+  bool adoption_pending(const WorkerMessage& m) const;
   void hand_over(const RxPacket& p, const AddressTable::Value& to, Nanos now, uint8_t hops);
 
   // --- engine_ice.cc --------------------------------------------------------------------
@@ -157,7 +169,8 @@ class Engine {
   void switch_path(Session& s, const Path& path, Nanos now);
 
   // --- engine_ingress.cc ----------------------------------------------------------------
-  void receive_owned(Session& s, const RxPacket& p, bool dtls, Nanos now, TxBatch& tx);
+  void receive_dtls(const RxPacket& p, const AddressTable::Value& who);
+  void receive_owned(Session& s, const RxPacket& p, Nanos now, TxBatch& tx);
   void receive_rtp(Session& s, const RxPacket& p, Nanos now);
   void store(PublisherMedia& media, uint32_t layer, const abi::PayloadConfig& payload,
              const RtpHeader& header, Bytes packet, uint64_t ext_seq, Nanos now);

@@ -39,35 +39,22 @@ void Engine::receive_stun(const RxPacket& p, Nanos now, TxBatch& tx) {
   if (state.live_generation.load(std::memory_order_acquire) != who->generation)
     return drop(Drop::stun_no_session);
 
-  uint32_t owner = state.owner_worker.load(std::memory_order_acquire);
-  bool mine = owner == options_.worker && is_mine(who->slot, who->generation);
   bool nominated = message->use_candidate;
-  if (mine) {
+  Bytes ufrag{reinterpret_cast<const uint8_t*>(remote.data()), remote.size()};
+  bool given_to_us =
+      state.owner_worker.load(std::memory_order_acquire) == options_.worker;
+  if (given_to_us && !is_mine(who->slot, who->generation))
+    drain_inboxes(now, tx);  // the adoption is still in an inbox: take it first
+  if (is_mine(who->slot, who->generation)) {
     Session& s = shared_.session(who->slot);
-    Bytes ufrag{reinterpret_cast<const uint8_t*>(remote.data()), remote.size()};
     if (!validated(s, p.path, who->ice_generation, nominated, ufrag, options_.worker, now))
       return drop(Drop::stun_bad_integrity);
   } else {
-    // Tell the owner; it decides what the address is good for. Datagrams from it are
-    // passed on from here.
-    if (owner < shared_.workers && owner != options_.worker &&
-        remote.size() <= kMaxUfragBytes) {
-      Inbox& inbox = shared_.inbox(options_.worker, owner);
-      if (WorkerMessage* m = inbox.reserve()) {
-        m->type = WorkerMessage::Type::validated;
-        m->slot = who->slot;
-        m->generation = who->generation;
-        m->bytes = options_.worker;
-        m->arrival_ns = now.ns;
-        m->path = p.path;
-        m->ice_generation = who->ice_generation;
-        m->nominated = nominated ? 1 : 0;
-        m->remote_ufrag_bytes = static_cast<uint8_t>(remote.size());
-        std::memcpy(m->data, remote.data(), remote.size());
-        inbox.commit();
-        outputs_.wake_workers |= 1u << owner;
-      }
-    }
+    // The owner decides what the address is good for. Datagrams from it are passed on
+    // from here.
+    tell_owner({who->slot, who->generation, p.path, who->ice_generation, nominated, ufrag,
+                options_.worker, 0},
+               now);
     addresses_.insert(p.path.remote, {who->slot, who->generation},
                       [&](const AddressTable::Value& v) { return is_stale(v); });
   }

@@ -35,6 +35,12 @@ void Engine::receive(std::span<RxPacket> packets, Nanos now, TxBatch& tx) {
       drop(dtls ? Drop::dtls_unvalidated : Drop::unknown_address);
       continue;
     }
+    if (dtls) {
+      // Straight to control, whoever owns the session: it answers through this worker,
+      // which knows the address.
+      receive_dtls(p, *who);
+      continue;
+    }
     if (states_[who->slot].owner_worker.load(std::memory_order_acquire) != options_.worker) {
       hand_over(p, *who, now, 0);
       continue;
@@ -49,9 +55,15 @@ void Engine::receive(std::span<RxPacket> packets, Nanos now, TxBatch& tx) {
     }
     Session& s = shared_.session(who->slot);
     s.foreign_datagrams = 0;  // its packets do come here
-    receive_owned(s, p, dtls, now, tx);
+    receive_owned(s, p, now, tx);
   }
   finish_burst();
+}
+
+void Engine::receive_dtls(const RxPacket& p, const AddressTable::Value& who) {
+  if (outputs_.dtls_count == outputs_.dtls.size()) return drop(Drop::dtls_queue_full);
+  outputs_.dtls[outputs_.dtls_count++] = {who.slot, who.generation, p.path, {p.data, p.bytes}};
+  count(Count::consumed_dtls);
 }
 
 // Tells the readers of every track written in this burst, once.
@@ -68,13 +80,7 @@ void Engine::finish_burst() {
   written_count_ = 0;
 }
 
-void Engine::receive_owned(Session& s, const RxPacket& p, bool dtls, Nanos now, TxBatch& tx) {
-  if (dtls) {
-    if (outputs_.dtls_count == outputs_.dtls.size()) return drop(Drop::dtls_queue_full);
-    outputs_.dtls[outputs_.dtls_count++] = {s.slot, s.generation, p.path, {p.data, p.bytes}};
-    count(Count::consumed_dtls);
-    return;
-  }
+void Engine::receive_owned(Session& s, const RxPacket& p, Nanos now, TxBatch& tx) {
   if (!s.keyed) return drop(Drop::session_not_keyed);
   if (classify({p.data, p.bytes}) == PacketClass::rtcp)
     receive_rtcp(s, p, now, tx);

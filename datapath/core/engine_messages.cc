@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "datapath/core/engine.h"
-#include "datapath/proto/demux.h"
 
 namespace spillway {
 
@@ -41,6 +40,38 @@ void Engine::hand_over(const RxPacket& p, const AddressTable::Value& to, Nanos n
   shared_.inbox(options_.worker, owner).commit();
   outputs_.wake_workers |= 1u << owner;
   count(Count::handovers);
+}
+
+void Engine::tell_owner(const Validated& v, Nanos now) {
+  uint32_t owner = states_[v.slot].owner_worker.load(std::memory_order_acquire);
+  if (owner >= shared_.workers || owner == options_.worker || v.hops >= kMaxHops ||
+      v.remote_ufrag.size() > kMaxUfragBytes)
+    return;
+  WorkerMessage* m = shared_.inbox(options_.worker, owner).reserve();
+  if (!m) return;  // the peer's next check repeats it
+  m->type = WorkerMessage::Type::validated;
+  m->slot = v.slot;
+  m->generation = v.generation;
+  m->bytes = v.via_worker;
+  m->arrival_ns = now.ns;
+  m->path = v.path;
+  m->ice_generation = v.ice_generation;
+  m->nominated = v.nominated ? 1 : 0;
+  m->hops = v.hops;
+  m->remote_ufrag_bytes = static_cast<uint8_t>(v.remote_ufrag.size());
+  std::copy(v.remote_ufrag.begin(), v.remote_ufrag.end(), m->data);
+  shared_.inbox(options_.worker, owner).commit();
+  outputs_.wake_workers |= 1u << owner;
+}
+
+// True: the session was given to us, and the message that says so lies in another
+// inbox. It was queued before the sender of `m` could see the new owner, so waiting
+// for it ends.
+bool Engine::adoption_pending(const WorkerMessage& m) const {
+  const abi::SessionState& state = states_[m.slot];
+  return state.live_generation.load(std::memory_order_acquire) == m.generation &&
+         state.owner_worker.load(std::memory_order_acquire) == options_.worker &&
+         !is_mine(m.slot, m.generation);
 }
 
 void Engine::reload(uint32_t slot) {
@@ -79,6 +110,9 @@ bool Engine::drain_inboxes(Nanos now, TxBatch& tx) {
     for (uint32_t n = 0; n < kBurst; ++n) {
       const WorkerMessage* m = inbox.front();
       if (!m) break;
+      if (m->type != WorkerMessage::Type::adopt && m->type != WorkerMessage::Type::look &&
+          adoption_pending(*m))
+        break;
       take_message(*m, from, now, tx);
       inbox.pop();
     }
@@ -113,16 +147,21 @@ void Engine::take_message(const WorkerMessage& m, uint32_t from, Nanos now, TxBa
   bool mine = states_[m.slot].owner_worker.load(std::memory_order_acquire) == options_.worker &&
               is_mine(m.slot, m.generation);
   if (m.type == WorkerMessage::Type::validated) {
-    // Lost when the session is between owners: the peer's next check repeats it.
+    // The session may have moved on meanwhile. A check must not get lost with it: the one
+    // that nominates comes once, its next one in seconds (RFC 7675 §5.1).
+    const Bytes ufrag{m.data, m.remote_ufrag_bytes};
     if (mine)
-      validated(s, m.path, m.ice_generation, m.nominated != 0,
-                {m.data, m.remote_ufrag_bytes}, m.bytes, now);
+      validated(s, m.path, m.ice_generation, m.nominated != 0, ufrag, m.bytes, now);
+    else
+      tell_owner({m.slot, m.generation, m.path, m.ice_generation, m.nominated != 0, ufrag, m.bytes,
+                  static_cast<uint8_t>(m.hops + 1)},
+                 now);
     return;
   }
   // The record lies in a ring the sender does not touch until pop(): decrypt in place.
   RxPacket p{m.path, const_cast<uint8_t*>(m.data), m.bytes, 0};
   if (!mine) return hand_over(p, {m.slot, m.generation}, now, m.hops);
-  receive_owned(s, p, classify(Bytes{p.data, p.bytes}) == PacketClass::dtls, now, tx);
+  receive_owned(s, p, now, tx);
   if (++s.foreign_datagrams >= kMoveAfterDatagrams && now - Nanos{s.adopted_ns} > kMoveRest)
     move_to(s, from, now);
 }

@@ -335,6 +335,51 @@ TEST(Engine, HandsOverWhatArrivesAtAnotherWorkerAndThenMovesTheSession) {
   EXPECT_EQ(world.states()[0].owner_worker.load(), 1u);
 }
 
+// Aim: a peer with two addresses checks both at once and the kernel spreads them: the check
+// that nominates must arrive though the session moves because of the other one. Else media
+// and DTLS go to the wrong address until the next consent check, five seconds later.
+TEST(Engine, ANominationIsNotLostWhileTheSessionMoves) {
+  for (const bool overtaken : {false, true}) {
+    World world(3);
+    TestPeer viewer(world, 1, SessionRole::viewer);
+    const Path other{endpoint(77, 5555), viewer.path.local};
+    auto receive = [&](uint32_t worker, const Path& path, std::vector<uint8_t> bytes) {
+      RxPacket p{path, bytes.data(), static_cast<uint32_t>(bytes.size()), 0};
+      world.engines[worker]->receive({&p, 1}, world.now, world.tx);
+      world.tx.clear();
+    };
+    receive(1, other, viewer.stun(false));
+    if (!overtaken) receive(2, viewer.path, viewer.stun(true));  // on its way to worker 0
+    world.engines[0]->run(world.now, world.tx);  // moves the session to worker 1
+    EXPECT_EQ(world.states()[1].owner_worker.load(), 1u);
+    // Worker 1 owns it, and has not yet taken the message that says so.
+    if (overtaken) receive(1, viewer.path, viewer.stun(true));
+    world.settle();
+    EXPECT_EQ(world.states()[1].path, viewer.path) << overtaken;
+  }
+}
+
+// Aim: a handshake does not wait for the owner: any worker that knows the address gives
+// DTLS to control, and its bytes are there until the packets are released.
+TEST(Engine, PassesDtlsToControlFromTheWorkerItArrivesAt) {
+  World world(2);
+  TestPeer viewer(world, 1, SessionRole::viewer);
+  viewer.check(0);
+  viewer.check(1);
+  for (uint32_t w = 0; w < 2; ++w) {
+    std::vector<uint8_t> hello{22, 0xfe, 0xfd, static_cast<uint8_t>(w)};
+    RxPacket p{viewer.path, hello.data(), static_cast<uint32_t>(hello.size()), 0};
+    world.engines[w]->receive({&p, 1}, world.now, world.tx);
+    EngineOutputs& out = world.engines[w]->outputs();
+    ASSERT_EQ(out.dtls_count, 1u);
+    EXPECT_EQ(out.dtls[0].slot, 1u);
+    EXPECT_EQ(out.dtls[0].data.data(), hello.data());
+    out.clear();
+  }
+  EXPECT_EQ(world.counted(Count::consumed_dtls), 2u);
+  EXPECT_EQ(world.counted(Count::handovers), 0u);
+}
+
 TEST(Engine, NewProcessContinuesWithFreshIndices) {
   World world(2);
   TestPeer publisher(world, 0, SessionRole::publisher);
