@@ -72,6 +72,10 @@ void SessionManager::take_event(const abi::Event& event, uint32_t worker) {
     case abi::EventType::released: ++counters_.events_stale; return;
     case abi::EventType::validated:
       if (!event.path.valid()) return;
+      // A session that moves tells of two paths through two rings: the newer one holds. A
+      // time from the future must not shut out what comes later.
+      if (event.now_ns < s->path_told_ns) return;
+      s->path_told_ns = std::min(event.now_ns, now_.ns);
       s->path = event.path;
       s->via_worker = static_cast<uint8_t>(worker);
       if (s->old_ice_valid && event.ice_generation == s->ice_generation) retire_old_ice(*s);

@@ -35,6 +35,7 @@ struct Session {
   IpAddress client_ip;
   uint32_t viewer_index = 0;     // place in stream->viewers
   uint8_t home_worker = 0;
+  int64_t path_told_ns = 0;      // time of the event `path` came with; older ones are late
   uint8_t via_worker = 0;        // who last heard from the peer: DTLS leaves through it
   uint8_t ice_generation = 0;
   uint8_t reminders = 0;         // doorbells still to repeat

@@ -41,7 +41,8 @@ struct Event {
   uint32_t generation;
   uint32_t ice_generation;  // validated: which credentials the check used
   Path path;
-  int64_t now_ns;
+  int64_t now_ns;           // monotonic; rises from event to event of a session, whichever
+                            // worker's ring they come through
 };
 static_assert(sizeof(Event) == 64);
 

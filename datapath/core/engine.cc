@@ -34,10 +34,13 @@ uint64_t Engine::random() {
   return z ^ (z >> 31);
 }
 
-void Engine::emit(abi::EventType type, const Session& s, Nanos now, uint32_t ice_generation) {
+void Engine::emit(abi::EventType type, Session& s, Nanos now, uint32_t ice_generation) {
   if (outputs_.event_count == EngineOutputs::kEventsMax) return;  // control re-reads reports
+  // Turns of two workers overlap, and control reads their rings in any order: the time
+  // tells it which of two paths is the newer one.
+  s.last_event_ns = std::max(now.ns, s.last_event_ns + 1);
   abi::Event& e = outputs_.events[outputs_.event_count++];
-  e = {static_cast<uint32_t>(type), s.slot, s.generation, ice_generation, s.path, now.ns};
+  e = {static_cast<uint32_t>(type), s.slot, s.generation, ice_generation, s.path, s.last_event_ns};
 }
 
 bool Engine::is_mine(uint32_t slot, uint32_t generation) const {

@@ -139,7 +139,7 @@ class Engine {
   void move_to(Session& s, uint32_t worker, Nanos now);
   bool is_mine(uint32_t slot, uint32_t generation) const;
   bool is_stale(const AddressTable::Value& v) const;
-  void emit(abi::EventType type, const Session& s, Nanos now, uint32_t ice_generation = 0);
+  void emit(abi::EventType type, Session& s, Nanos now, uint32_t ice_generation = 0);
 
   // --- engine_messages.cc ----------------------------------------------------------------
   bool drain_inboxes(Nanos now, TxBatch& tx);

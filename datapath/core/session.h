@@ -173,6 +173,7 @@ struct Session {
   uint32_t foreign_datagrams = 0;   // arrived on another worker in a row
   int64_t adopted_ns = 0;
   int64_t last_path_switch_ns = 0;
+  int64_t last_event_ns = 0;        // events of a session have rising times across workers
   int64_t last_second_ns = 0;
   uint32_t connect_timeout_ms = 0;
   uint32_t consent_timeout_ms = 0;

@@ -69,15 +69,6 @@ std::vector<HeaderExtension> plan_extensions(const SessionDescription& offer, co
   return out;
 }
 
-// transport-cc feedback is about numbers that the header extension carries.
-void drop_transport_cc_without_extension(MediaPlan& plan) {
-  const bool numbered =
-      std::any_of(plan.extensions.begin(), plan.extensions.end(),
-                  [](const auto& e) { return e.kind == ExtensionKind::transport_cc; });
-  if (numbered) return;
-  for (PayloadType& p : plan.payload_types) p.transport_cc = false;
-}
-
 // RED carries the payload type its fmtp begins with (RFC 2198 §5).
 bool red_fits(const PayloadType& red, const std::vector<PayloadType>& others) {
   std::string_view fmtp = red.fmtp;
@@ -224,6 +215,14 @@ MediaPlan begin_plan(const SdpMedia& media) {
 }
 
 }  // namespace
+
+void drop_transport_cc_without_extension(MediaPlan& plan) {
+  const bool numbered =
+      std::any_of(plan.extensions.begin(), plan.extensions.end(),
+                  [](const auto& e) { return e.kind == ExtensionKind::transport_cc; });
+  if (numbered) return;
+  for (PayloadType& p : plan.payload_types) p.transport_cc = false;
+}
 
 MediaPlanResult plan_published_media(const SessionDescription& offer, const SdpMedia& media) {
   MediaPlan plan = begin_plan(media);

@@ -20,4 +20,8 @@ MediaPlanResult plan_published_media(const SessionDescription& offer, const SdpM
 MediaPlanResult plan_watched_media(const SessionDescription& offer, const SdpMedia& media,
                                    const TrackDescription* track);
 
+// transport-cc feedback is about numbers that the header extension carries: without it
+// no payload type asks for feedback.
+void drop_transport_cc_without_extension(MediaPlan& plan);
+
 }  // namespace spillway

@@ -98,6 +98,17 @@ bool drop_taken_payload_types(std::bitset<128>& taken, MediaPlan& media) {
   return !media.payload_types.empty();
 }
 
+// An extension id has one meaning in a BUNDLE group (RFC 9143). aiortc 1.4 gives
+// id 2 to the audio level and to abs-send-time, and its receiver ends at the first packet
+// that has the other one: the earlier m-line keeps the id.
+void drop_taken_extension_ids(std::array<ExtensionKind, 256>& meaning, MediaPlan& media) {
+  std::erase_if(media.extensions, [&](const HeaderExtension& e) {
+    return meaning[e.id] != ExtensionKind::none && meaning[e.id] != e.kind;
+  });
+  for (const HeaderExtension& e : media.extensions) meaning[e.id] = e.kind;
+  drop_transport_cc_without_extension(media);
+}
+
 std::optional<std::vector<uint8_t>> parse_digest(std::string_view text, size_t bytes) {
   if (text.size() != bytes * 3 - 1) return std::nullopt;
   const auto nibble = [](char c) -> int {
@@ -209,6 +220,7 @@ PlanResult plan_offer(const SessionDescription& offer, bool publish, bool is_fat
   OfferPlan plan;
   plan.publish = publish;
   std::bitset<128> taken;
+  std::array<ExtensionKind, 256> extension_ids{};  // none: free
   std::string first_reason;
   for (uint32_t i = 0; i < offer.media.size(); ++i) {
     const SdpMedia& m = offer.media[i];
@@ -235,6 +247,7 @@ PlanResult plan_offer(const SessionDescription& offer, bool publish, bool is_fat
     }
     if (auto* media = std::get_if<MediaPlan>(&result)) {
       if (drop_taken_payload_types(taken, *media)) {
+        drop_taken_extension_ids(extension_ids, *media);
         media->mline_index = i;
         plan.media.push_back(std::move(*media));
         continue;

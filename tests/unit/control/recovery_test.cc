@@ -136,7 +136,7 @@ TEST(Recovery, DamagedEntriesAreFreedAndNothingElse) {
   }
   rig.manager.reset();
   auto control = std::move(*abi::map_control(rig.fds.control));
-  auto change = [&](int i, auto f) {
+  auto change = [&](size_t i, auto f) {
     abi::SessionConfig c{};
     ASSERT_TRUE(control->sessions[open[i].slot].read(&c));
     f(c);
@@ -162,7 +162,7 @@ TEST(Recovery, DamagedEntriesAreFreedAndNothingElse) {
   rig.start();
   // Slot 3 is read before slot 7 and takes the shared track: one of the two goes.
   EXPECT_EQ(rig.manager->session_count(), 1u);
-  for (int i : {0, 1, 2, 4, 5, 6}) {
+  for (size_t i : {0, 1, 2, 4, 5, 6}) {
     EXPECT_FALSE(rig.manager->ice_state(open[i].answer.session_id).has_value()) << i;
     EXPECT_EQ(rig.phase(open[i]), SessionPhase::free) << i;
     EXPECT_EQ(rig.datapath->keys(open[i].slot).profile, 0) << i;
@@ -197,6 +197,8 @@ TEST(Recovery, AFullTableComesBackQuickly) {
   auto begin = std::chrono::steady_clock::now();
   rig.start();
   auto took = std::chrono::steady_clock::now() - begin;
+  std::printf("2000 sessions read back in %.0f ms\n",
+              std::chrono::duration<double, std::milli>(took).count());
   EXPECT_EQ(rig.manager->session_count(), 2000u);
   for (auto& id : ids) EXPECT_TRUE(rig.manager->ice_state(id).has_value());
   // T2 allows 1 s until the first POST; this is a small part of it.

@@ -141,6 +141,24 @@ TEST_F(SupervisorTest, KillsAStoppedChild) {
   EXPECT_EQ(p->wait_end(), 0);
 }
 
+TEST_F(SupervisorTest, PauseOfEverythingIsNotAHang) {
+  // Aim: a machine that was suspended must not lose both processes on waking up.
+  auto p = start("", "");
+  p->prints("READY");
+  const pid_t all[] = {p->pid(), control_pid(), datapath_pid()};
+  for (pid_t pid : all) ::kill(pid, SIGSTOP);
+  std::this_thread::sleep_for(std::chrono::milliseconds(3000));
+  ::kill(all[0], SIGCONT);  // the launcher first: it sees old heartbeats
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  ::kill(all[1], SIGCONT);
+  ::kill(all[2], SIGCONT);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_EQ(control_->status.starts.load(), 1u) << p->output();
+  EXPECT_EQ(datapath_->status.starts.load(), 1u) << p->output();
+  p->signal(SIGTERM);
+  EXPECT_EQ(p->wait_end(), 0);
+}
+
 TEST_F(SupervisorTest, SlowStartIsNotAHang) {
   options_.stale = millis(100);
   auto p = start("silent", "silent");

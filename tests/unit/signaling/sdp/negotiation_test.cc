@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "offers.h"
 
 namespace spillway::test {
@@ -111,6 +113,33 @@ TEST(H07_Bundle, PayloadTypesOfAnotherLineAreNotUsedTwice) {
   v.payload = "111";
   v.more = "a=rtpmap:111 VP8/90000\n";
   EXPECT_THAT(refused_publish(offer_text({audio(), v})).detail, HasSubstr("another m-line"));
+}
+
+// aiortc 1.4 numbers the extensions of each m-line by themselves and its receiver fails at
+// one whose id it knows as another: only the first meaning of an id may be answered.
+TEST(H07_Bundle, ExtensionIdsOfAnotherLineKeepTheirMeaning) {
+  const OfferPlan plan = publish(read_vector("offers/aiortc-publish.sdp"));
+  ASSERT_EQ(plan.media.size(), 2u);
+  const auto has = [](const MediaPlan& m, uint8_t id, ExtensionKind kind) {
+    return std::any_of(m.extensions.begin(), m.extensions.end(),
+                       [&](const HeaderExtension& e) { return e.id == id && e.kind == kind; });
+  };
+  EXPECT_TRUE(has(plan.media[0], 2, ExtensionKind::audio_level));
+  EXPECT_FALSE(has(plan.media[1], 2, ExtensionKind::abs_send_time));
+  // The same meaning in both is no conflict.
+  EXPECT_TRUE(has(plan.media[0], 1, ExtensionKind::mid));
+  EXPECT_TRUE(has(plan.media[1], 1, ExtensionKind::mid));
+}
+
+TEST(H07_Bundle, FeedbackGoesWithAnExtensionThatLostItsId) {
+  Line a = audio();
+  a.more += "a=extmap:5 urn:ietf:params:rtp-hdrext:ssrc-audio-level\n";
+  Line v = video();
+  v.more += "a=extmap:5 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\n"
+            "a=rtcp-fb:96 transport-cc\n";
+  const OfferPlan plan = publish(offer_text({a, v}));
+  ASSERT_EQ(plan.media.size(), 2u);
+  for (const PayloadType& p : plan.media[1].payload_types) EXPECT_FALSE(p.transport_cc);
 }
 
 // --- H8, H9: how much, and all or nothing -------------------------------------------------
