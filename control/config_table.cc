@@ -214,7 +214,7 @@ std::string form_text(const ConfigKey& key) {
       return "a file name";
     case TextForm::choice: {
       std::string out = "one of";
-      for (std::string_view c : split(key.choices, '|')) out += " " + std::string(c) + ",";
+      for (std::string_view c : split(key.choices, '|')) out.append(" ").append(c).append(",");
       out.pop_back();
       return out;
     }
@@ -508,7 +508,7 @@ std::string toml_text(const ConfigValue& value) {
 std::string display_text(const ConfigKey& key, const ConfigValue& value) {
   const auto* list = std::get_if<TextList>(&value);
   if (key.secret() && list && !list->empty())
-    return "(" + std::to_string(list->size()) + " hidden)";
+    return std::string("(").append(std::to_string(list->size())).append(" hidden)");
   return toml_text(value);
 }
 
