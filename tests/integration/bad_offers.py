@@ -52,7 +52,8 @@ def chosen(kind):
     yield "ice-ufrag with spaces", re.sub(rb"a=ice-ufrag:[^\r\n]*", b"a=ice-ufrag:a b c d", sdp), SDP, refused
     yield "no setup", without(sdp, b"a=setup"), SDP, (*refused, 201)  # RFC 8842 has a default
     yield "setup holdconn", re.sub(rb"a=setup:[a-z]*", b"a=setup:holdconn", sdp), SDP, refused
-    yield "no rtcp-mux", without(sdp, b"a=rtcp-mux"), SDP, refused
+    # H7: tolerated; the answer says rtcp-mux-only.
+    yield "no rtcp-mux", without(sdp, b"a=rtcp-mux"), SDP, (*refused, 201)
     yield "no media", sdp[:sdp.index(b"m=")], SDP, refused
     yield "wrong direction", sdp.replace(mine, other), SDP, refused
     yield "only unknown codecs", re.sub(rb"a=rtpmap:(\d+) [A-Za-z0-9-]+", rb"a=rtpmap:\1 NOPE", sdp), SDP, refused

@@ -369,7 +369,10 @@ class Server:
                 if (stat := process_stat(p)) and stat[1] == since]
         self.test.check(not left, f"no process of {self.name} is left, found {left}")
         for port in (self.http_port, self.admin_port, self.media_port):
-            used = port_in_use(port)
+            # The kernel lets go of a dead io_uring's sockets some tens of ms after the process.
+            until = time.monotonic() + 3
+            while (used := port_in_use(port)) and time.monotonic() < until:
+                time.sleep(0.05)
             self.test.check(not used, f"port {port} of {self.name} is free again, found {used}")
 
 
